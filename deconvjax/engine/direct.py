@@ -1,0 +1,61 @@
+"""`direct`: one `lax.conv_general_dilated`. Right for every spec; the yardstick of all other strategies.
+
+    F = conv(x, taps, strides=down, lhs_dilation=up, rhs_dilation=dilation)
+    W = conv(x with batch and channels exchanged, y, strides=dilation, lhs_dilation=up, rhs_dilation=down)
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from deconvjax.engine.layout import canonical, per_channel
+from deconvjax.engine.spec import Spec
+
+
+def convolution(x: Array, taps: Array, spec: Spec, groups: int) -> Array:
+    """F in one XLA convolution with canonical dimension numbers."""
+    return lax.conv_general_dilated(
+        x,
+        taps,
+        window_strides=[a.down for a in spec.axes],
+        padding=[(a.lo, a.hi) for a in spec.axes],
+        lhs_dilation=[a.up for a in spec.axes],
+        rhs_dilation=[a.dilation for a in spec.axes],
+        dimension_numbers=canonical(len(spec.axes)),
+        feature_group_count=groups,
+        precision=spec.precision,
+    )
+
+
+def stage(x: Array, taps: Array, spec: Spec) -> Array:
+    """F."""
+    if spec.groups is None:
+        return convolution(x, per_channel(taps, spec, x.shape[-1]), spec, x.shape[-1])
+    return convolution(x, taps, spec, spec.groups)
+
+
+def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """W: a stage whose window is y."""
+    groups = x.shape[-1] if spec.groups is None else spec.groups
+    batch, *size, cin = x.shape
+    rank = len(size)
+    lhs = x.reshape(batch, *size, groups, cin // groups)
+    lhs = jnp.transpose(lhs, (rank + 2, *range(1, rank + 1), rank + 1, 0))
+    lhs = lhs.reshape(cin // groups, *size, groups * batch)
+    rhs = jnp.moveaxis(y, 0, rank)
+    taps = convolution(lhs, rhs, swapped(spec), groups)
+    taps = jnp.moveaxis(taps, 0, rank)
+    return taps.sum((rank, rank + 1)).astype(taps.dtype) if spec.groups is None else taps
+
+
+def swapped(spec: Spec) -> Spec:
+    """The stage that slides y over x and gives one number per tap: down and dilation change places."""
+    axes = []
+    for a in spec.axes:
+        span = (a.out - 1) * a.down + 1
+        hi = (a.window - 1) * a.dilation + span - a.dense - a.lo
+        axes.append(replace(a, window=a.out, dilation=a.down, down=a.dilation, hi=hi))
+    return replace(spec, axes=tuple(axes))

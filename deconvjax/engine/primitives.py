@@ -1,0 +1,213 @@
+"""F, T and W as three JAX primitives: the three partial transposes of one trilinear form <y, F(x, k)>.
+
+Each one's derivative and transpose is another of the three with the same spec, so the family is closed to any order.
+The strategy is chosen when the primitive is bound or lowered, never by the caller's arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from deconvjax.engine import lower
+from deconvjax.engine.choice import override
+from deconvjax.engine.spec import Shape, Spec, stage_shape, taps_shape, transpose_shape
+from deconvjax.errors import complaint
+
+stage_p = Primitive("deconvjax_stage")
+transpose_p = Primitive("deconvjax_transpose")
+taps_gradient_p = Primitive("deconvjax_taps_gradient")
+
+
+def stage(x: Array, taps: Array, spec: Spec) -> Array:
+    """y[n] = sum_j k[j] z[n*down + j*dilation - lo], z = zero-stuffed x: the stage F.
+
+    x `(B, *size, Cin)`, taps `(*window, Cin//groups, Cout)` or `(*window,)` where `spec.groups` is None; gives
+    `(B, *out, Cout)` in the operands' common dtype. Shapes that do not fit raise `ShapeError`, mixed dtypes `TypeError`.
+
+    >>> from deconvjax.axis import Axis
+    >>> x, k = jnp.arange(4.0).reshape(1, 4, 1), jnp.ones(2)
+    >>> stage(x, k, Spec((Axis(size=4, window=2, down=2),), groups=None)).ravel().tolist()
+    [1.0, 5.0]
+    """
+    return _bind(stage_p, x, taps, spec)
+
+
+def transpose(y: Array, taps: Array, spec: Spec) -> Array:
+    """x[m] = sum over n, j with n*down + j*dilation - lo = m*up of k[j] y[n]: T, the transpose of F in x.
+
+    y `(B, *out, Cout)`, taps as in `stage`; gives `(B, *size, Cin)`. No conjugation.
+
+    >>> from deconvjax.axis import Axis
+    >>> y, k = jnp.arange(2.0).reshape(1, 2, 1), jnp.array([1.0, 10.0])
+    >>> transpose(y, k, Spec((Axis(size=4, window=2, down=2),), groups=None)).ravel().tolist()
+    [0.0, 0.0, 1.0, 10.0]
+    """
+    return _bind(transpose_p, y, taps, spec)
+
+
+def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """k[j] = sum_n y[n] z[n*down + j*dilation - lo]: W, the transpose of F in the taps.
+
+    x `(B, *size, Cin)`, y `(B, *out, Cout)`; gives the shape of the taps.
+
+    >>> from deconvjax.axis import Axis
+    >>> x, y = jnp.arange(4.0).reshape(1, 4, 1), jnp.ones((1, 2, 1))
+    >>> taps_gradient(x, y, Spec((Axis(size=4, window=2, down=2),), groups=None)).tolist()
+    [2.0, 4.0]
+    """
+    return _bind(taps_gradient_p, x, y, spec)
+
+
+def _bind(prim: Primitive, a: Array, b: Array, spec: Spec) -> Array:
+    return prim.bind(jnp.asarray(a), jnp.asarray(b), spec=spec.normal, strategy=override())
+
+
+@partial(jax.jit, static_argnames=("prim", "spec", "strategy"))
+def _evaluate(a: Array, b: Array, *, prim: Primitive, spec: Spec, strategy: str | None) -> Array:
+    return prim.bind(a, b, spec=spec, strategy=strategy)
+
+
+def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, right: Callable, rule: Callable) -> None:
+    def aval(a: Any, b: Any, *, spec: Spec, strategy: str | None) -> Any:
+        del strategy
+        if a.dtype != b.dtype or a.dtype == jnp.bool_:
+            raise TypeError(
+                complaint(
+                    prim.name.removeprefix("deconvjax_"),
+                    "operands need one numeric dtype",
+                    got=f"{a.dtype} and {b.dtype}",
+                    expected="the same float, complex or integer dtype",
+                    fix="cast one operand with .astype",
+                )
+            )
+        return jax.core.ShapedArray(shape(spec, a.shape, b.shape), a.dtype)
+
+    def batch(args: Any, dims: Any, *, spec: Spec, strategy: str | None) -> Any:
+        a, b = (x if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True))
+        bind = partial(prim.bind, strategy=strategy)
+        return rule(bind, a, b, spec, dims[0] is not None, dims[1] is not None), 0
+
+    prim.def_impl(partial(_evaluate, prim=prim))
+    prim.def_abstract_eval(aval)
+    ad.defbilinear(prim, left, right)
+    batching.primitive_batchers[prim] = batch
+    for platform in (None, "cpu", "cuda", "rocm", "tpu"):
+        fn = partial(lower.BY_KIND[prim.name], platform=platform or "default")
+        mlir.register_lowering(prim, mlir.lower_fun(fn, multiple_results=False), platform=platform)
+
+
+# The six partial transposes: of F in x and taps, of T in y and taps, of W in x and y.
+def _f_left(ct, x, taps, **p):
+    return transpose_p.bind(ct, taps, **p)
+
+
+def _f_right(ct, x, taps, **p):
+    return taps_gradient_p.bind(x, ct, **p)
+
+
+def _t_left(ct, y, taps, **p):
+    return stage_p.bind(ct, taps, **p)
+
+
+def _t_right(ct, y, taps, **p):
+    return taps_gradient_p.bind(ct, y, **p)
+
+
+def _w_left(ct, x, y, **p):
+    return transpose_p.bind(y, ct, **p)
+
+
+def _w_right(ct, x, y, **p):
+    return stage_p.bind(x, ct, **p)
+
+
+# Batching. Data fold into the batch, taps into channels (group-major), both into groups.
+def _into_batch(x: Array) -> Array:
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _into_channels(x: Array, groups: int) -> Array:
+    """(n, …, g*c) -> (…, g*n*c): the batch becomes channels inside each group."""
+    n, *rest, c = x.shape
+    x = jnp.moveaxis(x.reshape(n, *rest, groups, c // groups), 0, -2)
+    return x.reshape(*rest, n * c)
+
+
+def _from_channels(x: Array, n: int, groups: int) -> Array:
+    *rest, c = x.shape
+    x = jnp.moveaxis(x.reshape(*rest, groups, n, c // groups // n), -2, 0)
+    return x.reshape(n, *rest, c // n)
+
+
+def _into_inner(taps: Array) -> Array:
+    """(n, *window, in/g, out) -> (*window, n*in/g, out)."""
+    taps = jnp.moveaxis(taps, 0, -3)
+    return taps.reshape(*taps.shape[:-3], -1, taps.shape[-1])
+
+
+def _widen(spec: Spec, groups: int) -> Spec:
+    return Spec(spec.axes, groups, spec.precision)
+
+
+def _filters(taps: Array, count: int) -> Array:
+    """n scalar filters as depthwise ones: (n, *window) -> (n, *window, 1, count)."""
+    return jnp.broadcast_to(taps[..., None, None], (*taps.shape, 1, count))
+
+
+def _batch_stage(bind, x, taps, spec, has_x, has_taps):
+    if not has_taps:
+        y = bind(_into_batch(x), taps, spec=spec)
+        return y.reshape(x.shape[0], -1, *y.shape[1:])
+    n = taps.shape[0]
+    groups = spec.groups
+    if groups is None:
+        groups = x.shape[-1]
+        taps = _filters(taps, groups)
+    if not has_x:
+        return _from_channels(bind(x, _into_channels(taps, groups), spec=_widen(spec, groups)), n, groups)
+    y = bind(_into_channels(x, 1), _into_channels(taps, 1), spec=_widen(spec, n * groups))
+    return _from_channels(y, n, 1)
+
+
+def _batch_transpose(bind, y, taps, spec, has_y, has_taps):
+    if not has_taps:
+        x = bind(_into_batch(y), taps, spec=spec)
+        return x.reshape(y.shape[0], -1, *x.shape[1:])
+    n = taps.shape[0]
+    groups = spec.groups
+    if groups is None:
+        groups = y.shape[-1]
+        taps = _filters(taps, groups)
+    if not has_y:
+        return _from_channels(bind(y, _into_inner(taps), spec=_widen(spec, groups)), n, groups)
+    x = bind(_into_channels(y, 1), _into_channels(taps, 1), spec=_widen(spec, n * groups))
+    return _from_channels(x, n, 1)
+
+
+def _batch_taps_gradient(bind, x, y, spec, has_x, has_y):
+    scalar = spec.groups is None
+    groups = (x if has_x else y).shape[-1] if scalar else spec.groups
+    if has_x and has_y:
+        taps = bind(_into_channels(x, 1), _into_channels(y, 1), spec=_widen(spec, x.shape[0] * groups))
+        taps = _from_channels(taps, x.shape[0], 1)
+    elif has_y:
+        taps = bind(x, _into_channels(y, groups), spec=_widen(spec, groups))
+        taps = _from_channels(taps, y.shape[0], groups)
+    else:
+        taps = bind(_into_channels(x, groups), y, spec=_widen(spec, groups))
+        taps = taps.reshape(*taps.shape[:-2], x.shape[0], -1, taps.shape[-1])
+        taps = jnp.moveaxis(taps, -3, 0)
+    return taps.sum((-2, -1)).astype(taps.dtype) if scalar else taps
+
+
+_register(stage_p, stage_shape, _f_left, _f_right, _batch_stage)
+_register(transpose_p, transpose_shape, _t_left, _t_right, _batch_transpose)
+_register(taps_gradient_p, taps_shape, _w_left, _w_right, _batch_taps_gradient)
