@@ -1,0 +1,276 @@
+"""LinearMap: what every operator can do, whatever it is made of.
+
+A map is an immutable pytree: arrays (taps, weights) are leaves, everything else is static. It is shape-free until it is
+bound to a domain. Concrete maps are abstract-or-final frozen dataclasses made by `@final_map`; they write five methods
+(`_bind`, `_codomain`, `_apply`, `_transpose`, `_label`) and inherit the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconvjax.errors import ShapeError, UnboundError, complaint
+from deconvjax.space import Space
+
+Map = TypeVar("Map", bound="LinearMap")
+
+
+def static(**options: Any) -> Any:
+    """A dataclass field that is structure, not data."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+def final_map(cls: type[Map]) -> type[Map]:
+    """Register a LinearMap subclass as frozen dataclass and pytree; fields made by `static()` are structure."""
+    frozen = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+    return jax.tree_util.register_dataclass(frozen)
+
+
+def _missing(*_: Any) -> Any:
+    raise RuntimeError("import deconvjax (not one of its inner modules alone) to use this method")
+
+
+@dataclasses.dataclass
+class Upstairs:
+    """What floors above this file add to every map: each fills its slots when it is imported.
+
+    Imports go down only, and still `A @ B`, `A(x)` and `A.explain()` are methods of every map: `algebra.combine` fills
+    the first four slots, `deconvjax.rewrite` the next two, `deconvjax.read` the rest.
+    """
+
+    compose: Callable[[LinearMap, LinearMap], LinearMap] = _missing
+    add: Callable[[LinearMap, LinearMap], LinearMap] = _missing
+    scale: Callable[[Any, LinearMap], LinearMap] = _missing
+    cast: Callable[[LinearMap, Space], LinearMap] = _missing
+    plan: Callable[[LinearMap], LinearMap] = lambda bound: bound
+    simplify: Callable[[LinearMap], LinearMap] = _missing
+    explain: Callable[[LinearMap], Any] = _missing
+    sparse: Callable[[LinearMap], Any] = _missing
+    cost: Callable[[LinearMap], Any] = _missing
+
+
+UPSTAIRS = Upstairs()
+
+
+class LinearMap:
+    """y = A(x), linear in x.
+
+    `A(x)` and `A @ x` apply it, `A @ B` composes, `A + B`, `A - B`, `-A`, `c * A`, `A / c` combine. `A.on(domain)`
+    binds it to a shape; `A.T`, `A.H`, `A.matrix()`, `A.sparse()` and `A.explain()` need a bound map.
+    """
+
+    space: Space | None  # the domain, once bound; static in every subclass
+
+    # ---- what a concrete map writes -------------------------------------------------------------------------------
+    def _bind(self, space: Space) -> LinearMap:
+        """This map on `space`, validated, sizes resolved; may be a map of another class."""
+        raise NotImplementedError
+
+    def _codomain(self) -> Space:
+        """Where a bound map lands."""
+        raise NotImplementedError
+
+    def _apply(self, x: Any) -> Any:
+        """A(x) for a bound map and an `x` in its domain, leading batch axes included."""
+        raise NotImplementedError
+
+    def _transpose(self) -> LinearMap:
+        """The bilinear transpose of a bound map, bound to its codomain."""
+        raise NotImplementedError
+
+    def _label(self) -> str:
+        """How the map is called in messages and drawings: `convolve(5 taps)`."""
+        raise NotImplementedError
+
+    def _conj(self) -> LinearMap:
+        """conj o A o conj; a map with real coefficients is its own."""
+        return self
+
+    def _along(self, axes: tuple[int, ...]) -> LinearMap:
+        raise ShapeError(complaint(self._label(), "this map cannot be laid along other axes", got=f"along({axes})",
+                                   expected="a map that acts on trailing space axes", fix="move the axes of x instead"))
+
+    def _latex(self) -> str:
+        return rf"\mathrm{{{self._label()}}}".replace("_", r"\_")
+
+    @property
+    def is_complex_linear(self) -> bool:
+        """False where the map is linear over the reals only (it takes a real part somewhere)."""
+        return all(part.is_complex_linear for part in self.parts)
+
+    @property
+    def parts(self) -> tuple[LinearMap, ...]:
+        """The maps this one is made of, none for a leaf."""
+        return ()
+
+    # ---- binding --------------------------------------------------------------------------------------------------
+    def on(self, domain: Any) -> LinearMap:
+        """A bound to `domain`: a shape (float32), an array, a ShapeDtypeStruct, or a pytree of these."""
+        space = Space.of(domain, operator=f"{self._label()}.on")
+        if self.space is not None:
+            self.space.batch_of(space.tree, self._label())
+        if any(n == 0 for leaf in space.leaves for n in leaf.shape):
+            raise ShapeError(complaint(self._label(), "an axis of length 0 holds nothing to act on", got=space,
+                                       expected="every axis at least 1 long", fix="drop the empty input"))
+        return self._bind(space)
+
+    @property
+    def is_bound(self) -> bool:
+        """True where the map knows its domain."""
+        return self.space is not None
+
+    @property
+    def domain(self) -> Any:
+        """Pytree of `jax.ShapeDtypeStruct` that a bound map reads."""
+        return self._bound_space("domain").tree
+
+    @property
+    def codomain(self) -> Any:
+        """Pytree of `jax.ShapeDtypeStruct` that a bound map gives."""
+        self._bound_space("codomain")
+        return self._codomain().tree
+
+    def _bound_space(self, asked: str) -> Space:
+        if self.space is None:
+            raise UnboundError(complaint(f"{self._label()}.{asked}", "the map has no shape yet", got="an unbound map",
+                                         expected="a bound map", fix=f"A.on(shape).{asked}, for example A.on((64,))"))
+        return self.space
+
+    # ---- application ----------------------------------------------------------------------------------------------
+    def __call__(self, x: Any) -> Any:
+        """A(x), run as the cheapest equal plan; leading batch axes are allowed."""
+        bound = self.on(x) if self.space is None else self
+        bound._bound_space("__call__").batch_of(x, self._label())
+        return UPSTAIRS.plan(bound)._apply(x)
+
+    def along(self, axes: int | tuple[int, ...]) -> LinearMap:
+        """The same map acting on `axes` (counted from the end) instead of on the trailing ones.
+
+        An unbound image operator is composed without `axes=` and laid along (-3, -2) of channels-last images once.
+        """
+        where = (axes,) if isinstance(axes, int) else tuple(axes)
+        if self.space is not None:
+            raise ShapeError(complaint(self._label(), "a bound map has its axes", got="a bound map",
+                                       expected="an unbound map", fix="call .along(axes) before .on(domain)"))
+        if any(not isinstance(a, int) or isinstance(a, bool) or a >= 0 for a in where) or len(set(where)) != len(where):
+            raise ShapeError(complaint(self._label(), "axes count from the end", got=f"along({where})",
+                                       expected="distinct negative ints", fix="along((-3, -2)) for images (..., H, W, C)"))
+        return self._along(where)
+
+    # ---- transposition --------------------------------------------------------------------------------------------
+    @property
+    def T(self) -> LinearMap:
+        """The transpose: <A x, y> = <x, A.T y> without conjugation; equals `jax.linear_transpose(A, domain)`."""
+        space = self._bound_space("T")
+        for ours, theirs in zip(space.leaves, self._codomain().leaves, strict=False):
+            if jnp.issubdtype(ours.dtype, jnp.integer) and not jnp.issubdtype(theirs.dtype, jnp.integer):
+                raise TypeError(complaint(f"{self._label()}.T", "the transpose would have to give integers",
+                                          got=f"domain {space}", expected="a float or complex domain",
+                                          fix="bind with .on(jax.ShapeDtypeStruct(shape, float))"))
+        transposed = self._transpose()
+        landed = transposed._codomain()
+        if [leaf.dtype for leaf in landed.leaves] == [leaf.dtype for leaf in space.leaves]:
+            return transposed
+        return UPSTAIRS.cast(transposed, space)
+
+    @property
+    def H(self) -> LinearMap:
+        """The adjoint, conj o T o conj: <A x, y> = <x, A.H y> with the complex inner product."""
+        return self.T.conj()
+
+    def conj(self) -> LinearMap:
+        """conj(A): x -> conj(A(conj(x)))."""
+        return self._conj()
+
+    # ---- algebra --------------------------------------------------------------------------------------------------
+    __array_ufunc__ = None  # NumPy scalars and arrays leave the operators to us
+
+    def __matmul__(self, other: Any) -> Any:
+        return UPSTAIRS.compose(self, other) if isinstance(other, LinearMap) else self(other)
+
+    def __add__(self, other: LinearMap) -> LinearMap:
+        return UPSTAIRS.add(self, other) if isinstance(other, LinearMap) else NotImplemented
+
+    def __sub__(self, other: LinearMap) -> LinearMap:
+        return UPSTAIRS.add(self, -other) if isinstance(other, LinearMap) else NotImplemented
+
+    def __neg__(self) -> LinearMap:
+        return UPSTAIRS.scale(-1, self)
+
+    def __mul__(self, scalar: Any) -> LinearMap:
+        return UPSTAIRS.scale(scalar, self) if _is_scalar(scalar) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: Any) -> LinearMap:
+        return UPSTAIRS.scale(1 / scalar, self) if _is_scalar(scalar) else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LinearMap):
+            return NotImplemented
+        (ours, structure), (theirs, other_structure) = (jax.tree_util.tree_flatten(m) for m in (self, other))
+        return structure == other_structure and all(map(_same_array, ours, theirs))
+
+    def __hash__(self) -> int:
+        return hash(jax.tree_util.tree_structure(self))
+
+    # ---- readings -------------------------------------------------------------------------------------------------
+    def matrix(self) -> jax.Array:
+        """The dense matrix (out, in), rows and columns in row-major order of codomain and domain."""
+        space = self._bound_space("matrix()")
+        basis, start = [], 0
+        for leaf in space.leaves:
+            n = math.prod(leaf.shape)
+            block = np.eye(space.size, n, -start).reshape(space.size, *leaf.shape)
+            basis.append(jnp.asarray(block, dtype=leaf.dtype))
+            start += n
+        images = self(jax.tree_util.tree_unflatten(space.treedef, basis))
+        columns = [image.reshape(space.size, -1) for image in jax.tree_util.tree_leaves(images)]
+        return jnp.concatenate(columns, axis=1).T
+
+    def sparse(self) -> Any:
+        """The matrix as `jax.experimental.sparse.BCOO`, written from the taps without probing."""
+        self._bound_space("sparse()")
+        return UPSTAIRS.sparse(self)
+
+    def explain(self) -> Any:
+        """What runs: the chain, shapes, laws that fired, lowering chosen, multiply-adds and bytes."""
+        self._bound_space("explain()")
+        return UPSTAIRS.explain(self)
+
+    def cost(self) -> Any:
+        """Multiply-adds and bytes of one application, as written and as planned."""
+        self._bound_space("cost()")
+        return UPSTAIRS.cost(self)
+
+    def simplify(self) -> LinearMap:
+        """An equal map with every law applied that holds without knowing more than the structure."""
+        return UPSTAIRS.simplify(self)
+
+    def __repr__(self) -> str:
+        shapes = "" if self.space is None else f" : {self.space} -> {self._codomain()}"
+        return f"<{self._label()}{shapes}>"
+
+    def _repr_latex_(self) -> str:
+        return f"${self._latex()}$"
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, (numbers.Number, np.generic)) or (hasattr(value, "ndim") and value.ndim == 0)
+
+
+def _same_array(ours: Any, theirs: Any) -> bool:
+    if ours is theirs:
+        return True
+    if isinstance(ours, jax.core.Tracer) or isinstance(theirs, jax.core.Tracer):
+        return False  # values unknown while tracing
+    same_kind = np.shape(ours) == np.shape(theirs) and jnp.result_type(ours) == jnp.result_type(theirs)
+    return same_kind and bool(np.array_equal(ours, theirs))

@@ -1,0 +1,5 @@
+"""Leaves: the maps that do arithmetic."""
+
+from deconvjax.leaves.stage import Stage
+
+__all__ = ["Stage"]
