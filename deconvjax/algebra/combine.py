@@ -101,10 +101,10 @@ class Sum(LinearMap):
         return Sum(tuple(part.along(axes) for part in self.maps))
 
     def _label(self) -> str:
-        return " + ".join(part._label() for part in self.maps)
+        return " + ".join(part._label() for part in self.maps).replace("+ -", "- ")
 
     def _latex(self) -> str:
-        return " + ".join(part._latex() for part in self.maps)
+        return " + ".join(part._latex() for part in self.maps).replace("+ -", "- ")
 
 
 @final_map
@@ -142,18 +142,18 @@ class Scaled(LinearMap):
     def _along(self, axes: tuple[int, ...]) -> LinearMap:
         return Scaled(self.scalar, self.map.along(axes))
 
-    def _factor(self) -> str:
+    def _factor(self, times: str) -> str:
         if isinstance(self.scalar, (int, float)):
-            return f"{self.scalar:g}"
-        return str(self.scalar) if isinstance(self.scalar, complex) else "c"
+            return {1: "", -1: "-"}.get(self.scalar, f"{self.scalar:.6g}{times}")
+        return f"{self.scalar}{times}" if isinstance(self.scalar, complex) else f"c{times}"
 
     def _label(self) -> str:
         inner = self.map._label()
-        return f"{self._factor()} * ({inner})" if isinstance(self.map, (Sum, Chain)) else f"{self._factor()} * {inner}"
+        return self._factor(" * ") + (f"({inner})" if isinstance(self.map, (Sum, Chain)) else inner)
 
     def _latex(self) -> str:
         inner = self.map._latex()
-        return rf"{self._factor()}\left({inner}\right)" if isinstance(self.map, Sum) else rf"{self._factor()}\,{inner}"
+        return self._factor(r"\,") + (rf"\left({inner}\right)" if isinstance(self.map, Sum) else inner)
 
 
 @final_map
