@@ -1,0 +1,65 @@
+"""Both views of one map: which inputs an output reads, and which outputs an input paints (a column of A, a row of A^T)."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deconvjax.algebra import LinearMap
+from deconvjax.draw.matrix import LEGIBLE, number
+from deconvjax.draw.style import Theme, blank, drawing
+from deconvjax.errors import ShapeError, complaint
+
+
+def contributions(a: LinearMap, index: int | tuple[int, ...], *, theme: str = "light") -> Figure:
+    """Left: A[index, :], what output `index` reads. Right: A[:, index], what input `index` paints.
+
+    The right picture is the "blow up and add" view of a transposed convolution; it is row `index` of A^T.
+
+    Args:
+        a: a bound map from one array to one array, of one or two dimensions each (others are shown flattened).
+        index: an output sample for the left picture and an input sample for the right one, by the axes of each.
+        theme: "light" or "dark".
+
+    >>> import deconvjax as dj
+    >>> figure = dj.draw.contributions(dj.upsample(2).on((4,)), 2)
+    >>> [axis.get_title() for axis in figure.axes]
+    ['output (2,) reads', 'input (2,) paints']
+    """
+    where = (index,) if isinstance(index, int) else tuple(index)
+    reads, paints = both_views(a, where)
+    limit = max(float(np.abs(reads).max()), float(np.abs(paints).max())) or 1.0
+    with drawing(theme) as colours:
+        figure, (left, right) = blank(8.4, 3.6 if reads.ndim > 1 else 2.4, 2)
+        _field(left, reads, limit, colours, f"output {where} reads")
+        _field(right, paints, limit, colours, f"input {where} paints")
+    return figure
+
+
+def both_views(a: LinearMap, index: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(A[index, :] in the shape of the domain, A[:, index] in the shape of the codomain)."""
+    domain, codomain = a.domain.shape, a.codomain.shape
+    for shape, side in ((codomain, "output"), (domain, "input")):
+        if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=False)):
+            raise ShapeError(complaint("draw.contributions", f"index lies outside the {side}", got=index,
+                                       expected=f"an index into shape {shape}", fix="choose a sample inside both"))
+    values = np.asarray(a.matrix()).real
+    row = values[np.ravel_multi_index(index, codomain)].reshape(domain)
+    column = values[:, np.ravel_multi_index(index, domain)].reshape(codomain)
+    return row, column
+
+
+def _field(axis: Axes, values: np.ndarray, limit: float, colours: Theme, title: str) -> None:
+    plane = values.reshape(1, -1) if values.ndim == 1 else values.reshape(values.shape[0], -1)
+    axis.imshow(plane, cmap=colours.diverging, vmin=-limit, vmax=limit, interpolation="nearest")
+    axis.set_title(title)
+    axis.set_yticks([] if values.ndim == 1 else range(plane.shape[0]))
+    axis.set_xlabel("sample")
+    if max(plane.shape) > LEGIBLE:
+        return
+    axis.set_xticks(range(plane.shape[1]))
+    for (y, x), value in np.ndenumerate(plane):
+        if value:
+            axis.text(x, y, number(value), ha="center", va="center", fontsize=8,
+                      color="white" if abs(value) > 0.6 * limit else "black")

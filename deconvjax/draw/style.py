@@ -1,0 +1,72 @@
+"""Colours and figure set-up shared by every drawing: colour-blind safe, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from deconvjax.errors import complaint
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a drawing; hues are Okabe and Ito's, told apart by every common colour vision."""
+
+    paper: str
+    ink: str
+    faint: str
+    input: str
+    output: str
+    window: str
+    stuffed: str
+    pad: str
+    diverging: str
+    sequential: str
+    cycle: tuple[str, ...]
+
+
+_HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+
+THEMES = {
+    "light": Theme(paper="#ffffff", ink="#1b1f24", faint="#c7ccd1", input="#56B4E9", output="#3FB594", window="#E69F00",
+                   stuffed="#f4f5f6", pad="#ffffff", diverging="RdBu_r", sequential="viridis", cycle=_HUES),
+    "dark": Theme(paper="#14181d", ink="#e6e9ec", faint="#4a525b", input="#2F86BE", output="#0C8E69", window="#E69F00",
+                  stuffed="#242a31", pad="#14181d", diverging="RdBu_r", sequential="viridis",
+                  cycle=("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")),
+}
+
+
+def theme(name: str) -> Theme:
+    """The theme called `name`; ValueError names the choices."""
+    if name not in THEMES:
+        raise ValueError(complaint("draw", "unknown theme", got=repr(name), expected=" or ".join(map(repr, THEMES)),
+                                   fix='theme="light"'))
+    return THEMES[name]
+
+
+@contextmanager
+def drawing(name: str) -> Iterator[Theme]:
+    """Matplotlib set up for one figure in `name`'s colours; nothing global changes."""
+    colours = theme(name)
+    settings = {
+        "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": colours.paper,
+        "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.edgecolor": colours.faint,
+        "axes.titlecolor": colours.ink, "xtick.color": colours.ink, "ytick.color": colours.ink,
+        "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
+        "legend.frameon": False, "axes.prop_cycle": mpl.cycler(color=colours.cycle), "svg.fonttype": "none",
+    }
+    with mpl.rc_context(settings):
+        yield colours
+
+
+def blank(width: float, height: float, columns: int = 1, ratios: tuple[float, ...] | None = None,
+          rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure that belongs to no window manager (so that nothing leaks), and its axes row by row."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, width_ratios=ratios)
+    return figure, list(grid.ravel())
