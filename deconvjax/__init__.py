@@ -9,6 +9,19 @@ from deconvjax.algebra import LinearMap, atomic, block_diagonal, identity, row, 
 # Refusals.
 from deconvjax.errors import NotLinearError, ShapeError, UnboundError
 
+# Convolution of channels-last signals, and the deconvolution layer.
+from deconvjax.ops.channel import conv, conv_transpose
+
+# Pointwise.
+from deconvjax.ops.diagonal import diagonal
+
+# Filters.
+from deconvjax.ops.filter import convolve, correlate, upfirdn
+
+# Rates and windows.
+from deconvjax.ops.rate import downsample, shift, upsample
+from deconvjax.ops.window import crop, pad
+
 __all__ = [
     "LinearMap",
     "NotLinearError",
@@ -16,8 +29,19 @@ __all__ = [
     "UnboundError",
     "atomic",
     "block_diagonal",
+    "conv",
+    "conv_transpose",
+    "convolve",
+    "correlate",
+    "crop",
+    "diagonal",
+    "downsample",
     "identity",
+    "pad",
     "row",
+    "shift",
     "stack",
+    "upfirdn",
+    "upsample",
     "zero",
 ]

@@ -1,6 +1,6 @@
 """The multirate leaf: stuff zeros, pad, slide taps, keep every k-th. Every filter, stride and rate change is one.
 
-    y[n] = sum_j k[j] z[n*down + j*dilation - lo],      z = x with up-1 zeros between samples
+y[n] = sum_j k[j] z[n*down + j*dilation - lo],      z = x with up-1 zeros between samples
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Stage(LinearMap):
             return super()._along(axes)
         if len(axes) < -min(self.axes):
             raise ShapeError(complaint(self._label(), "too few axes to lay the map along", got=f"along({axes})",
-                                       expected=f"at least {-min(self.axes)} axes", fix="name one axis for each it uses"))
+                                       expected=f"at least {-min(self.axes)} axes", fix="name an axis for each"))
         moved = [axes[axis] for axis in self.axes]
         order = sorted(range(len(moved)), key=moved.__getitem__)
         taps = self.taps if self.taps is None else self.taps.transpose(order)
