@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import re
 
@@ -214,11 +213,3 @@ def test_bad_input(call, error, pattern):
     with pytest.raises(error, match=pattern) as caught:
         call()
     assert re.search(r"; got .*, expected .*\. Fix: .*\.$", str(caught.value))
-
-
-def test_examples_run():
-    from deconvjax.filters import design, interpolation, smoothing, wavelets
-
-    for module in (design, interpolation, smoothing, wavelets):
-        result = doctest.testmod(module)
-        assert result.attempted > 0 and result.failed == 0

@@ -55,7 +55,7 @@ def gaussian(
     TypeError where sigma is not a number or radius not an integer, ValueError for sigma <= 0 or radius < 1.
 
     >>> gaussian(0.8, radius=2).round(3)
-    array([0.022, 0.228, 0.499, 0.228, 0.022])
+    array([0.022, 0.229, 0.499, 0.229, 0.022])
     >>> gaussian(1.5, ndim=2).shape
     (13, 13)
     """
