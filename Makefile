@@ -1,0 +1,70 @@
+# Needs Python 3.11 or newer, make and a package index; everything else is installed into .venv.
+# Another interpreter: make PYTHON=python3.12 test      Other demo options: make demo DEMO="--steps 400"
+
+PYTHON  ?= python3
+WORKERS ?= 2
+DEMO    ?= --out demo-report
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip
+PIP_PIN := $(shell grep -m1 '^pip==' constraints.txt)
+PINNED  := -c constraints.txt --build-constraint constraints.txt
+PYTEST  := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks docs clean
+
+help:  ## list these verbs
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+# The environment. Each stamp is newer than the files it was made from, so a change of either reinstalls.
+# pip comes first: groups need 25.1, and the pip inside Python 3.11's venv is older.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deconvjax needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --disable-pip-version-check $(PIP_PIN)
+	$(PIP) install --quiet $(PINNED) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.group-%: $(VENV)/.ready
+	$(PIP) install --quiet $(PINNED) --group $*
+	@touch $@
+
+demo: $(VENV)/.ready  ## blur, decimate, learn to undo it on photographs; writes demo-report/report.html
+	$(BIN)/python -m deconvjax demo $(DEMO)
+
+test: $(VENV)/.group-test  ## the tests and every docstring's example
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not slow and not peers"
+
+test-slow: $(VENV)/.group-test  ## the long sweeps
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "slow and not peers" tests
+
+test-peers: $(VENV)/.group-peers  ## against torch, Keras, Equinox and Haiku, which this installs
+	$(PYTEST) -q -m peers tests
+
+check: $(VENV)/.group-lint $(VENV)/.group-test  ## lint, types, the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(PYTEST) -q tests/test_house.py
+
+bench: $(VENV)/.group-bench  ## measured against stock JAX, Flax, SciPy and torch
+	$(BIN)/python -m benchmarks
+
+bench-strategies: $(VENV)/.group-test  ## where the engine's choice of lowering is not the fastest
+	$(BIN)/python -m benchmarks.strategies
+
+bench-gpu: $(VENV)/.group-bench  ## the same tables on an NVIDIA GPU
+	$(BIN)/python -m benchmarks --platform gpu
+
+notebooks: $(VENV)/.group-notebooks $(VENV)/.group-test  ## run every notebook in place
+	set -e; for book in notebooks/*.ipynb; do \
+	    test -e "$$book" || { echo "no notebooks yet"; break; }; \
+	    $(BIN)/python -m nbconvert --to notebook --execute --inplace "$$book"; done
+
+docs: $(VENV)/.group-docs  ## the documentation site, warnings as errors
+	$(BIN)/python -m mkdocs build --strict
+
+clean:  ## remove what the verbs above made, .venv included
+	rm -rf $(VENV) build dist site demo-report .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
