@@ -46,7 +46,7 @@ MAX_LINES = 300
 # Written so that this file does not itself contain what it looks for.
 MACHINE = re.compile(
     r"(?<![\w.])/(?:work|root|home|Users|opt|tmp|mnt|var/tmp)/"
-    r"|(?:--)?(?:extra-)?index-url|find-links|file:/" + "/|local" + "host"
+    r"|index-" + "url|find-" + "links|file:/" + "/|local" + "host"
     r"|(?<![\w.])(?:10|127|192\.168)(?:\.\d{1,3}){2,3}\b(?!\.)"
 )
 
