@@ -1,0 +1,88 @@
+"""B1: for thousands of configurations, A, A.T and A.H are, entry by entry, the matrix that NumPy loops give.
+
+Entries are small integers, so every dtype is exact and the comparison is equality. A hundred maps go into one program
+whose inputs are constants: XLA folds it, evaluating what the library lowered to, in milliseconds per map. Every tenth
+map of a family runs once more compiled, on inputs that cannot be folded.
+"""
+
+import jax
+import numpy as np
+import pytest
+
+import deconvjax as dj
+from deconvjax.check import oracle
+from tests.grid import DTYPES, FAMILIES
+
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+def units(space):
+    """Every unit vector of a space, stacked in front."""
+    size = int(np.prod(space.shape))
+    return np.eye(size, dtype=space.dtype).reshape(size, *space.shape)
+
+
+def nothing_comes_out(by_loops, shape):
+    try:
+        return oracle.matrix(by_loops, shape).size == 0
+    except (ValueError, IndexError):  # NumPy's own refusals of negative sizes
+        return True
+
+
+def draw(family, count):
+    """`count` bound maps with their oracles' matrices. What the library refuses, the oracle refuses too."""
+    rng = np.random.default_rng(20160923)
+    cases = []
+    while len(cases) < count:
+        built, by_loops, shape = family(rng)
+        struct = jax.ShapeDtypeStruct(shape, DTYPES[len(cases) % len(DTYPES)])
+        try:
+            bound = built.on(struct)
+            bound.T  # noqa: B018  an integer map with complex taps has none
+        except dj.ShapeError as refusal:
+            assert nothing_comes_out(by_loops, shape), refusal
+            continue
+        except TypeError as error:
+            assert "would have to give integers" in str(error)
+            continue
+        cases.append((bound, oracle.matrix(by_loops, shape)))
+    return cases
+
+
+def images(maps, xs, ys):
+    return [(a(x), a.T(y), a.H(y) if np.iscomplexobj(x) else None) for a, x, y in zip(maps, xs, ys, strict=True)]
+
+
+def compare(maps, wanted, got):
+    for bound, want, (forward, transposed, adjoint) in zip(maps, wanted, got, strict=True):
+        codomain = bound.codomain
+        assert forward.shape[1:] == codomain.shape and forward.dtype == codomain.dtype, bound
+        assert transposed.shape[1:] == bound.domain.shape and transposed.dtype == bound.domain.dtype, bound
+        matrix = np.asarray(forward).reshape(len(forward), -1).T
+        assert np.array_equal(matrix, want), (bound, matrix, want)
+        rows = np.asarray(transposed).reshape(len(transposed), -1)
+        landed = want if np.iscomplexobj(rows) else want.real
+        assert np.array_equal(rows, landed), (bound, "T", rows, landed)
+        if adjoint is not None:
+            assert np.array_equal(np.asarray(adjoint).reshape(rows.shape), want.conj()), (bound, "H")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_every_configuration_is_the_matrix_of_the_loops(family):
+    cases = draw(family, FAMILIES[family])
+    for start in range(0, len(cases), 100):
+        maps, wanted = zip(*cases[start:start + 100], strict=True)
+        xs, ys = [units(a.domain) for a in maps], [units(a.codomain) for a in maps]
+        folded = jax.jit(lambda maps=maps, xs=xs, ys=ys: images(maps, xs, ys)).lower().compile(QUICK)
+        compare(maps, wanted, folded())
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_some_configurations_compiled(family):
+    maps, wanted = zip(*draw(family, 12), strict=True)
+    xs, ys = [units(a.domain) for a in maps], [units(a.codomain) for a in maps]
+    compare(maps, wanted, jax.jit(images).lower(maps, xs, ys).compile(QUICK)(maps, xs, ys))
+
+
+def test_the_grid_is_as_large_as_promised():
+    assert sum(FAMILIES.values()) >= 3000
