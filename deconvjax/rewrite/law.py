@@ -1,0 +1,60 @@
+"""What a law is: a name, an equation, the operands it speaks about, and the rewriting itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from deconvjax.algebra import LinearMap
+
+Rewriting: TypeAlias = Callable[..., LinearMap | None]
+Pattern: TypeAlias = Callable[[LinearMap], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """law(*operands) -> an equal map, or None where the side condition fails: an equation with its condition.
+
+    `speaks` tells whether the operands are of the kind the equation is about (a pulse after a filter, say); a law that
+    speaks and returns None has refused. `lossless` laws never cost more and lead to the same result in any order:
+    `simplify` applies those. The others are offered to the plan, which decides by cost.
+
+    >>> from deconvjax.rewrite import LAWS
+    >>> [law.name for law in LAWS][:2]
+    ['zero inside', 'zero outside']
+    """
+
+    name: str
+    equation: str
+    patterns: tuple[Pattern, ...]
+    rewrite: Rewriting
+    lossless: bool = True
+
+    def speaks(self, *operands: LinearMap) -> bool:
+        """True where the operands are of the kind this law is about."""
+        return len(operands) == len(self.patterns) and all(
+            fits(operand) for fits, operand in zip(self.patterns, operands, strict=True))
+
+    def __call__(self, *operands: LinearMap) -> LinearMap | None:
+        """The equal map, or None."""
+        return self.rewrite(*operands) if self.speaks(*operands) else None
+
+
+def law(*patterns: Pattern, lossless: bool = True) -> Callable[[Rewriting], Law]:
+    """f -> Law: a rewriting becomes a law of its name; the first line of its docstring is the equation.
+
+    >>> from deconvjax.algebra import Identity
+    >>> @law(lambda a: isinstance(a, Identity), lambda b: True)
+    ... def nothing_before(outer, inner):
+    ...     "I o B = B"
+    ...     return inner
+    >>> nothing_before.name, nothing_before.equation
+    ('nothing before', 'I o B = B')
+    """
+
+    def named(rewrite: Rewriting) -> Law:
+        text: Any = rewrite.__doc__ or ""
+        return Law(rewrite.__name__.replace("_", " "), text.split("\n")[0], patterns, rewrite, lossless)
+
+    return named

@@ -1,0 +1,112 @@
+"""Laws of filters: with rates and windows, with each other, across rates."""
+
+from __future__ import annotations
+
+from deconvjax.algebra import Chain, LinearMap
+from deconvjax.leaves.stage import Stage
+from deconvjax.rewrite.geometry import live, pick, place, reduced, unite
+from deconvjax.rewrite.law import law
+from deconvjax.rewrite.stages import (
+    Pair,
+    fused,
+    is_filter,
+    is_pulse,
+    is_scalar_filter,
+    is_stage,
+    joined,
+    paired,
+    space_of,
+    with_axes,
+)
+
+
+def _together(outer: Stage, inner: Stage) -> LinearMap | None:
+    pair = paired(outer, inner)
+    fusions = fused(pair) if pair is not None else None
+    return joined(pair, fusions) if pair is not None and fusions is not None else None
+
+
+@law(is_pulse, is_filter)
+def pulse_of_filtered(outer: Stage, inner: Stage) -> LinearMap | None:
+    """↓k o (q*) = strided q*;  crop, pad and shift go into its window;  ↑k o (q*) = (↑k q)* o ↑k
+
+    Exact unless zeros are put where the filter would go on: it must be "full" on that side.
+    """
+    return _together(outer, inner)
+
+
+@law(is_filter, is_pulse)
+def filter_of_pulse(outer: Stage, inner: Stage) -> LinearMap | None:
+    """(q*) o ↑k = transposed q*;  pads, crops and shifts go into its window;  (q*) o ↓k = ↓k o (↑k q)*
+
+    Exact unless samples are cropped where the filter reads zeros.
+    """
+    return _together(outer, inner)
+
+
+@law(is_scalar_filter, is_scalar_filter)
+def filters_in_line(outer: Stage, inner: Stage) -> LinearMap | None:
+    """(q*) o (r*) = (q*r)* along one axis and on one grid of taps, where the outer reads no zero that r would fill
+
+    One axis, one grid: the product has fewer taps than the two together. All other products are the plan's business.
+    """
+    pair = paired(outer, inner)
+    assert pair is not None
+    return _line(pair)
+
+
+def _line(pair: Pair) -> LinearMap | None:
+    busy = [(o, i) for o, i in zip(pair.of_outer, pair.of_inner, strict=True) if o.window > 1 or i.window > 1]
+    if len(busy) > 1 or any(i.dilation * o.up != o.dilation * i.down and o.window > 1 < i.window for o, i in busy):
+        return None
+    fusions = fused(pair)
+    return joined(pair, fusions) if fusions is not None else None
+
+
+@law(is_filter, is_stage)
+def noble_identity(outer: Stage, inner: Stage) -> LinearMap | None:
+    """((↑k q)* o ↑k) o B = ↑k o ((q*) o B): a filter on stuffed zeros works at the low rate, next to what comes before
+
+    For the two that have no common rate as they stand: B decimates by a factor that the stuffing shares.
+    """
+    pair = paired(outer, inner)
+    if pair is None or fused(pair) is not None:
+        return None
+    slow, placed = [], []
+    for axis in pair.of_outer:
+        samples = live(axis)
+        kept = unite(pick(samples, axis.out), axis) if samples is not None else None
+        slim = reduced(kept.axis) if kept is not None else None
+        if samples is None or slim is None:
+            return None
+        slow.append(slim)
+        placed.append(place(samples, axis.out))
+    if all(axis.up == 1 for axis in placed):
+        return None
+    core = with_axes(outer, pair.axes, tuple(slow), space_of(outer))
+    if not isinstance(core, Stage):
+        return None
+    merged = _together(core, inner) if inner.taps is None else _in_line(core, inner)
+    if merged is None:
+        return None
+    stuff = Stage(None, (), pair.axes)
+    return Chain((with_axes(stuff, pair.axes, tuple(placed), merged._codomain()), merged), space_of(inner))
+
+
+def _in_line(outer: Stage, inner: Stage) -> LinearMap | None:
+    pair = paired(outer, inner)
+    return _line(pair) if pair is not None and outer.groups is None and inner.groups is None else None
+
+
+@law(is_filter, is_filter, lossless=False)
+def filters_merge(outer: Stage, inner: Stage) -> LinearMap | None:
+    """(q*) o (r*) = (q*r)*, channels contracted, where the outer reads no zero that r would fill
+
+    Hence pixel shuffles and nearest-neighbour interpolation around a convolution are transposed convolutions. True is
+    not cheaper: 3x3 o 3x3 through one channel is 18 products a sample, 5x5 is 25.
+    """
+    return _together(outer, inner)
+
+
+FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, noble_identity)
+COSTED_FILTER_LAWS = (filters_merge,)

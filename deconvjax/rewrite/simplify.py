@@ -1,0 +1,173 @@
+"""The normal form: every lossless law, to a fixed point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax.numpy as jnp
+
+from deconvjax.algebra import (
+    Atomic,
+    BlockDiagonal,
+    Cast,
+    Chain,
+    Identity,
+    LinearMap,
+    Row,
+    Scaled,
+    Stack,
+    Sum,
+    Zero,
+)
+from deconvjax.rewrite.law import Law
+from deconvjax.rewrite.laws import LAWS
+from deconvjax.rewrite.stages import space_of
+from deconvjax.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One law that fired: on which maps, and what came of them."""
+
+    law: Law
+    before: str
+    after: str
+
+
+@dataclass(slots=True)
+class Record:
+    """What happened while rewriting; the tests count refusals too."""
+
+    fired: list[Firing] = field(default_factory=list)
+    refused: list[Law] | None = None
+
+    def apply(self, law: Law, *operands: LinearMap) -> LinearMap | None:
+        """law(*operands), written down."""
+        if not law.speaks(*operands):
+            return None
+        result = law.rewrite(*operands)
+        if result is not None:
+            self.fired.append(Firing(law, " @ ".join(part._label() for part in operands), result._label()))
+        elif self.refused is not None:
+            self.refused.append(law)
+        return result
+
+
+LOSSLESS_OF_ONE = tuple(law for law in LAWS if law.lossless and len(law.patterns) == 1)
+LOSSLESS_OF_TWO = tuple(law for law in LAWS if law.lossless and len(law.patterns) == 2)
+
+
+def simplify(a: LinearMap, record: Record | None = None) -> LinearMap:
+    """A' = A with every law applied that never costs more: the same normal form whatever the brackets were.
+
+    It drops what is not computed or not read, unites rates, windows and filters of one axis, and moves scalars to where
+    the fewest samples are. It does not convolve kernels that are cheaper apart and does not choose between equal terms:
+    that is `plan`, which runs behind every `A(x)`. An unbound map has no borders yet and comes back as it is.
+
+    >>> import deconvjax as dj
+    >>> A = (dj.downsample(2) @ dj.upsample(6) @ dj.downsample(3)).on((12,))
+    >>> A.simplify()
+    <rate(up=3, down=3, pads=(0, 2)) : float32[12] -> float32[12]>
+    """
+    if a.space is None:
+        return a
+    return _simplified(a, record or Record())
+
+
+def _simplified(a: LinearMap, record: Record) -> LinearMap:
+    if isinstance(a, Atomic):
+        return a
+    if isinstance(a, Scaled):
+        return _chain((a,), space_of(a), record)
+    if isinstance(a, Chain):
+        return _chain(a.maps, space_of(a), record)
+    if isinstance(a, (Sum, Stack, Row, BlockDiagonal)):
+        a = replace(a, maps=tuple(_simplified(part, record) for part in a.maps))
+    return _chain((a,), space_of(a), record)
+
+
+def _flat(maps: Iterable[LinearMap], record: Record) -> list[LinearMap]:
+    """The maps of a chain, chains and multiples inside it taken apart, innermost last."""
+    parts: list[LinearMap] = []
+    for part in maps:
+        if isinstance(part, Chain):
+            parts += _flat(part.maps, record)
+        elif isinstance(part, Scaled):
+            inner = _flat((part.map,), record)
+            parts += [Scaled(part.scalar, Identity(inner[0]._codomain()), inner[0]._codomain()), *inner]
+        elif part.parts and not isinstance(part, Atomic):
+            parts.append(_simplified(part, record) if not isinstance(part, (Sum, Stack, Row, BlockDiagonal))
+                         else replace(part, maps=tuple(_simplified(p, record) for p in part.maps)))
+        else:
+            parts.append(part)
+    return parts
+
+
+def _chain(maps: Iterable[LinearMap], space: Space, record: Record) -> LinearMap:
+    parts = _flat(maps, record)
+    scalars: list[Any] = []
+    position = len(parts) - 1
+    while position >= 0 and parts:
+        position = min(position, len(parts) - 1)
+        if _moves(parts, position):
+            scalars.append(parts.pop(position).scalar)  # type: ignore[attr-defined]
+            continue
+        step = _step(parts, position, record)
+        position = position - 1 if step is None else min(step, len(parts) - 1)
+    return _with_scalars(parts, scalars, space)
+
+
+def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
+    """One law on the map at `position`, or on it and the one it acts on; where to go on, None where nothing fired."""
+    for rule in LOSSLESS_OF_ONE:
+        result = record.apply(rule, parts[position])
+        if result is not None:
+            parts[position:position + 1] = _flat((result,), record)
+            return position + 1
+    if position + 1 < len(parts):
+        for rule in LOSSLESS_OF_TWO:
+            result = record.apply(rule, parts[position], parts[position + 1])
+            if result is not None:
+                parts[position:position + 2] = _flat((result,), record)
+                return position + 2
+    return None
+
+
+# ---- scalars --------------------------------------------------------------------------------------------------------
+def _moves(parts: list[LinearMap], position: int) -> bool:
+    """True for a multiple of the identity that may stand anywhere in the chain: it changes no dtype on the way."""
+    part = parts[position]
+    if not (isinstance(part, Scaled) and isinstance(part.map, Identity)):
+        return False
+    dtypes = {leaf.dtype for each in parts for leaf in (*space_of(each).leaves, *each._codomain().leaves)}
+    if any(jnp.result_type(dtype, part.scalar) != dtype for dtype in dtypes):
+        return False
+    if any(isinstance(each, Cast) and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in each.target.leaves)
+           for each in parts):
+        return False
+    return not jnp.iscomplexobj(part.scalar) or all(each.is_complex_linear for each in parts)
+
+
+def _with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> LinearMap:
+    chain = parts[0] if len(parts) == 1 else Chain(tuple(parts), space) if parts else Identity(space)
+    if not scalars or isinstance(chain, Zero):
+        return chain
+    factor = scalars[-1]
+    for scalar in reversed(scalars[:-1]):
+        factor = scalar * factor
+    if isinstance(factor, (int, float)) and factor == 1:
+        return chain
+    if isinstance(factor, (int, float)) and factor == 0:
+        return Zero(chain._codomain(), space)
+    sizes = [part._codomain().size for part in parts] + [space.size]
+    where = sizes.index(min(sizes))
+    if where == 0:
+        return Scaled(factor, chain, space)
+    at = space if where == len(parts) else parts[where]._codomain()
+    before = parts[where:]
+    inner = Identity(at) if not before else before[0] if len(before) == 1 else Chain(tuple(before), space)
+    return Chain((*parts[:where], Scaled(factor, inner, space_of(inner))), space)
+
+
