@@ -16,10 +16,10 @@ BORDERS = ("reflect", "symmetric", "edge", "wrap")
 LONGEST = {1: 9, 2: 5, 3: 3}  # samples per axis, by number of axes: matrices stay small
 
 
-def values(rng, shape, *, whole=False):
-    """Integers from -3 to 3 without 0, and in half of the draws complex ones: sums of them are exact in any dtype."""
+def values(rng, shape):
+    """Integers from -3 to 3 without 0, in a quarter of the draws complex: sums of them are exact in any dtype."""
     draw = rng.integers(1, 4, shape) * rng.choice([-1, 1], shape)
-    return draw if whole or rng.integers(2) else draw + 1j * rng.integers(-3, 4, shape)
+    return draw if rng.integers(4) else draw + 1j * rng.integers(-3, 4, shape)
 
 
 def sizes(rng, ndim, least=1):

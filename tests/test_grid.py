@@ -50,21 +50,20 @@ def draw(family, count):
 
 
 def images(maps, xs, ys):
-    return [(a(x), a.T(y), a.H(y) if np.iscomplexobj(x) else None) for a, x, y in zip(maps, xs, ys, strict=True)]
+    """A and A.T on unit vectors; for complex64 the adjoint instead of the transpose."""
+    return [(a(x), (a.H if x.dtype == np.complex64 else a.T)(y)) for a, x, y in zip(maps, xs, ys, strict=True)]
 
 
 def compare(maps, wanted, got):
-    for bound, want, (forward, transposed, adjoint) in zip(maps, wanted, got, strict=True):
+    for bound, want, (forward, back) in zip(maps, wanted, got, strict=True):
         codomain = bound.codomain
         assert forward.shape[1:] == codomain.shape and forward.dtype == codomain.dtype, bound
-        assert transposed.shape[1:] == bound.domain.shape and transposed.dtype == bound.domain.dtype, bound
+        assert back.shape[1:] == bound.domain.shape and back.dtype == bound.domain.dtype, bound
         matrix = np.asarray(forward).reshape(len(forward), -1).T
         assert np.array_equal(matrix, want), (bound, matrix, want)
-        rows = np.asarray(transposed).reshape(len(transposed), -1)
-        landed = want if np.iscomplexobj(rows) else want.real
-        assert np.array_equal(rows, landed), (bound, "T", rows, landed)
-        if adjoint is not None:
-            assert np.array_equal(np.asarray(adjoint).reshape(rows.shape), want.conj()), (bound, "H")
+        rows = np.asarray(back).reshape(len(back), -1)
+        want = want.conj() if bound.domain.dtype == np.complex64 else want if np.iscomplexobj(rows) else want.real
+        assert np.array_equal(rows, want), (bound, "transposed", rows, want)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
