@@ -18,8 +18,20 @@ from deconvjax.ops.diagonal import diagonal
 # Filters.
 from deconvjax.ops.filter import convolve, correlate, upfirdn
 
-# Rates and windows.
+# Pooling.
+from deconvjax.ops.pool import average_pool, max_pool_switches, unpool
+
+# Rates.
 from deconvjax.ops.rate import downsample, shift, upsample
+
+# Interpolation, and upsampling whose taps vary with the position.
+from deconvjax.ops.reassemble import reassemble
+from deconvjax.ops.resize import resize
+
+# Channels to space and back.
+from deconvjax.ops.shuffle import pixel_shuffle, pixel_unshuffle
+
+# Windows.
 from deconvjax.ops.window import crop, pad
 
 __all__ = [
@@ -28,6 +40,7 @@ __all__ = [
     "ShapeError",
     "UnboundError",
     "atomic",
+    "average_pool",
     "block_diagonal",
     "conv",
     "conv_transpose",
@@ -37,10 +50,16 @@ __all__ = [
     "diagonal",
     "downsample",
     "identity",
+    "max_pool_switches",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "reassemble",
+    "resize",
     "row",
     "shift",
     "stack",
+    "unpool",
     "upfirdn",
     "upsample",
     "zero",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconvjax.algebra import LinearMap, final_map, static
+from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves.diagonal import Diagonal
 from deconvjax.leaves.stage import Stage
 from deconvjax.space import Space
@@ -26,6 +27,7 @@ class Renormalize(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The stage."""
         return (self.stage,)
 
     def _bind(self, space: Space) -> LinearMap:
@@ -34,6 +36,11 @@ class Renormalize(LinearMap):
         sums = row_sums(bound)
         constant = isinstance(sums, np.ndarray)
         if constant:
+            if (np.abs(sums) < _NOISE).any():
+                raise ShapeError(complaint(self._label(), "a window holds only padding, so there is nothing to average",
+                                           got=f"pads {[(r.lo, r.hi) for r in bound.rates]} on {space}",
+                                           expected="at least one sample in each window",
+                                           fix="pad by less than the window"))
             sums = np.where(np.abs(sums - 1) < _NOISE, 1.0, sums)
             if (sums == 1).all():
                 return bound
@@ -58,7 +65,7 @@ _NOISE = 64 * np.finfo(np.float64).eps  # the sum of some hundred taps that were
 
 
 def row_sums(stage: Stage) -> Any:
-    """A(1) of a bound stage of scalar taps, shaped to lie over the trailing axes: sum of the taps that meet a sample."""
+    """A(1) of a bound stage of scalar taps, the sum of the taps that meet a sample; it lies over the trailing axes."""
     taps = stage.correlation_taps
     xp = np if isinstance(taps, np.ndarray) else jnp
     sums = taps.astype(np.float64) if xp is np else taps

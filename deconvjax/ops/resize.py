@@ -51,16 +51,16 @@ def resize(
             (`jax.image.resize`); "edge": the border sample goes on (torch, OpenCV); "zero": zeros (FCN's and Caffe's
             bilinear deconvolution).
         axes: one negative axis or several, e.g. `(-3, -2)` for images `(..., H, W, C)`.
-        antialias: where factor < 1, stretch h by 1/factor, so that no detail too fine for the output folds over. Without
-            it, downsampling reads the few samples around s. "nearest" and "area" are the same either way.
+        antialias: where factor < 1, stretch h by 1/factor, so that no detail too fine for the output folds over.
+            Without it, downsampling reads the few samples around s. "nearest" and "area" are the same either way.
         a: Keys' parameter, for "cubic" only: -0.5 (the default; JAX, Pillow, Catmull-Rom) or -0.75 (torch, OpenCV).
 
     Shapes: `(..., n, ...)` to `(..., floor(n*factor), ...)`. "nearest" keeps the dtype, integers included; the others
     promote integers to floating point.
 
     Raises:
-        TypeError: a factor that is neither int nor Fraction. ValueError: a factor <= 0, an unknown method or border, `a`
-        without "cubic". ShapeError: axes that do not fit, or (when bound) an axis of which nothing would be left.
+        TypeError: a factor that is neither int nor Fraction. ValueError: a factor <= 0, an unknown method or border,
+        `a` without "cubic". ShapeError: axes that do not fit, or (when bound) an axis of which nothing would be left.
 
     Source: Keys, IEEE TASSP 29(6), 1981; `jax.image.resize` (jax 0.10), `torch.nn.functional.interpolate` (2.13).
 
@@ -120,14 +120,14 @@ def _kernel(method: str, factor: Fraction, a: float) -> kernels.Kernel:
 
 def _ratio(value: Any) -> Fraction:
     if isinstance(value, (float, np.floating)):
-        near = Fraction(value).limit_denominator(1000) if np.isfinite(value) and value > 0 else "Fraction(3, 2)"
+        near = Fraction(float(value)).limit_denominator(1000) if np.isfinite(value) and value > 0 else "Fraction(3, 2)"
         fix = f"from fractions import Fraction; factor={near!r}"
         raise TypeError(complaint("resize", "factor must be exact, a float is not", got=repr(value),
                                   expected="an int or a fractions.Fraction", fix=fix))
     number = value if isinstance(value, Fraction) else Fraction(integer(value, "resize", "factor"))
     if number <= 0:
-        raise ValueError(complaint("resize", "factor must be positive", got=str(number), expected="an int or Fraction > 0",
-                                   fix="use Fraction(1, 2) to halve"))
+        raise ValueError(complaint("resize", "factor must be positive", got=str(number),
+                                   expected="an int or Fraction > 0", fix="use Fraction(1, 2) to halve"))
     return number
 
 
@@ -135,8 +135,9 @@ def _keys_parameter(a: Any, method: str) -> float:
     if a is None:
         return -0.5
     if method != "cubic":
-        raise ValueError(complaint("resize", "a is the parameter of the cubic kernel", got=f"a={a!r}, method={method!r}",
-                                   expected="method='cubic' where a is given", fix="leave a out"))
+        raise ValueError(complaint("resize", "a is the parameter of the cubic kernel",
+                                   got=f"a={a!r}, method={method!r}", expected="method='cubic' where a is given",
+                                   fix="leave a out"))
     if isinstance(a, (bool, np.bool_)) or not isinstance(a, (int, float, np.floating, np.integer)):
         raise TypeError(complaint("resize", "a must be a number", got=repr(a), expected="a float such as -0.5 or -0.75",
                                   fix="leave a out for -0.5"))
