@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "draw": EVERYONE | {"matplotlib"},
     "nn": EVERYONE | {"flax", "optax"},
     "segmentation": EVERYONE | {"flax", "optax", "orbax", "grain", "skimage", "sklearn", "PIL", "tqdm"},
-    "demo": EVERYONE | {"flax", "optax", "matplotlib", "skimage", "sklearn", "tqdm"},
+    "demo": EVERYONE | {"flax", "optax", "skimage", "tqdm"},  # draws through draw
 }
 BACKENDS = {"cpu", "gpu", "cuda", "rocm", "tpu"}
 BACKEND_QUESTIONS = {"default_backend", "platform_dependent"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deconvjax.rewrite.law import Law
 from deconvjax.rewrite.laws_filters import COSTED_FILTER_LAWS, FILTER_LAWS
-from deconvjax.rewrite.laws_rates import RATE_LAWS, RATE_LAWS_OF_ONE, idle_samples
+from deconvjax.rewrite.laws_rates import RATE_LAWS, RATE_LAWS_OF_ONE
 from deconvjax.rewrite.laws_trivial import TRIVIAL_LAWS
 
 LAWS: tuple[Law, ...] = (
@@ -12,6 +12,5 @@ LAWS: tuple[Law, ...] = (
     *RATE_LAWS_OF_ONE,
     *RATE_LAWS,
     *FILTER_LAWS,
-    idle_samples,
     *COSTED_FILTER_LAWS,
 )

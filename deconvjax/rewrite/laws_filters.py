@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deconvjax.algebra import Chain, LinearMap
+from deconvjax.algebra import Chain, Identity, LinearMap
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite.geometry import live, pick, place, reduced, unite
 from deconvjax.rewrite.law import law
@@ -16,6 +16,7 @@ from deconvjax.rewrite.stages import (
     joined,
     paired,
     space_of,
+    trimmed,
     with_axes,
 )
 
@@ -26,13 +27,25 @@ def _together(outer: Stage, inner: Stage) -> LinearMap | None:
     return joined(pair, fusions) if pair is not None and fusions is not None else None
 
 
+def _trimmed_together(outer: Stage, inner: Stage) -> LinearMap | None:
+    """Idle samples dropped, and then one stage if one it is."""
+    slim = trimmed(outer, inner)
+    if slim is None:
+        return _together(outer, inner)
+    ends = slim.maps if isinstance(slim, Chain) else ()
+    if len(ends) == 2 and all(isinstance(end, Stage) for end in ends):
+        return _together(*ends) or slim  # type: ignore[arg-type]
+    moving = [end for end in ends if not isinstance(end, Identity)]
+    return moving[0] if ends and len(moving) == 1 else slim
+
+
 @law(is_pulse, is_filter)
 def pulse_of_filtered(outer: Stage, inner: Stage) -> LinearMap | None:
     """↓k o (q*) = strided q*;  crop, pad and shift go into its window;  ↑k o (q*) = (↑k q)* o ↑k
 
     Exact unless zeros are put where the filter would go on: it must be "full" on that side.
     """
-    return _together(outer, inner)
+    return _trimmed_together(outer, inner)
 
 
 @law(is_filter, is_pulse)
@@ -41,7 +54,13 @@ def filter_of_pulse(outer: Stage, inner: Stage) -> LinearMap | None:
 
     Exact unless samples are cropped where the filter reads zeros.
     """
-    return _together(outer, inner)
+    return _trimmed_together(outer, inner)
+
+
+@law(is_filter, is_filter)
+def idle_samples(outer: Stage, inner: Stage) -> LinearMap | None:
+    """A o B = (A ↑)(↓ B): samples that A never reads or that B always leaves zero are not computed"""
+    return trimmed(outer, inner)
 
 
 @law(is_scalar_filter, is_scalar_filter)
@@ -67,7 +86,8 @@ def _line(pair: Pair) -> LinearMap | None:
 def noble_identity(outer: Stage, inner: Stage) -> LinearMap | None:
     """((↑k q)* o ↑k) o B = ↑k o ((q*) o B): a filter on stuffed zeros works at the low rate, next to what comes before
 
-    For the two that have no common rate as they stand: B decimates by a factor that the stuffing shares.
+    For the two that are not one as they stand: B decimates by a factor that the stuffing shares, or crops where zeros
+    are padded.
     """
     pair = paired(outer, inner)
     if pair is None or fused(pair) is not None:
@@ -81,7 +101,7 @@ def noble_identity(outer: Stage, inner: Stage) -> LinearMap | None:
             return None
         slow.append(slim)
         placed.append(place(samples, axis.out))
-    if all(axis.up == 1 for axis in placed):
+    if all(axis.is_identity for axis in placed):
         return None
     core = with_axes(outer, pair.axes, tuple(slow), space_of(outer))
     if not isinstance(core, Stage):
@@ -108,5 +128,5 @@ def filters_merge(outer: Stage, inner: Stage) -> LinearMap | None:
     return _together(outer, inner)
 
 
-FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, noble_identity)
+FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, idle_samples, filters_in_line, noble_identity)
 COSTED_FILTER_LAWS = (filters_merge,)

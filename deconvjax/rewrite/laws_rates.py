@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deconvjax.algebra import Chain, LinearMap, Scaled
+from deconvjax.algebra import LinearMap, Scaled
 from deconvjax.axis import Axis
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
-from deconvjax.rewrite.geometry import (
-    common_samples,
-    live,
-    on_taps,
-    one_pulse,
-    pick,
-    place,
-    read,
-    reduced,
-    unite,
-    used_taps,
-)
+from deconvjax.rewrite.geometry import on_taps, one_pulse, reduced, used_taps
 from deconvjax.rewrite.law import law
 from deconvjax.rewrite.stages import (
     is_filter,
@@ -30,6 +19,7 @@ from deconvjax.rewrite.stages import (
     read_taps,
     same_dtype,
     space_of,
+    trimmed,
     with_axes,
     zero_between,
 )
@@ -148,36 +138,12 @@ def pulses_unite(outer: Stage, inner: Stage) -> LinearMap | None:
     return _as_one(outer, inner)
 
 
-# ---- what lies between two stages -----------------------------------------------------------------------------------
-@law(is_stage, is_stage)
-def idle_samples(outer: Stage, inner: Stage) -> LinearMap | None:
-    """A o B = (A E)(R B): samples that A never reads or that B always leaves zero are not computed (R, E: ↓ crop, ↑ pad)
-
-    Decimation and crops go in, stuffing and zero pads go out.
-    """
-    pair = paired(outer, inner)
-    if pair is None:
-        return None
-    changed, outers, inners = False, list(pair.of_outer), list(pair.of_inner)
-    for index, (o, i) in enumerate(zip(pair.of_outer, pair.of_inner, strict=True)):
-        samples = common_samples(read(o), live(i))
-        if samples is None:
-            return zero_between(outer, inner)
-        if samples.is_all(o.size):
-            continue
-        changed = True
-        kept, placed = unite(pick(samples, o.size), i), unite(o, place(samples, o.size))
-        assert kept is not None and placed is not None
-        slim_i, slim_o = reduced(kept.axis), reduced(placed.axis)
-        if slim_i is None or slim_o is None:
-            return zero_between(outer, inner)
-        inners[index], outers[index] = slim_i, slim_o
-    if not changed:
-        return None
-    first = with_axes(inner, pair.axes, tuple(inners), space_of(inner))
-    second = with_axes(outer, pair.axes, tuple(outers), first._codomain())
-    return Chain((second, first), space_of(inner))
+@law(is_pulse, is_pulse)
+def pulses_trim(outer: Stage, inner: Stage) -> LinearMap | None:
+    """↑a o pad o crop o ↓b: of two pulses that stay two, the inner crops and decimates, the outer stuffs and pads"""
+    return trimmed(outer, inner)
 
 
 RATE_LAWS_OF_ONE = (common_factor, unused_taps, one_tap)
-RATE_LAWS = (windows_add, decimations_multiply, stuffings_multiply, decimation_of_stuffed, coprime_rates_commute, pulses_unite)
+RATE_LAWS = (windows_add, decimations_multiply, stuffings_multiply, decimation_of_stuffed, coprime_rates_commute, pulses_unite,
+             pulses_trim)

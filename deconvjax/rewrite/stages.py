@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deconvjax.algebra import Identity, LinearMap, Zero
+from deconvjax.algebra import Chain, Identity, LinearMap, Zero
 from deconvjax.axis import Axis, Fusion, Rate
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
-from deconvjax.rewrite.geometry import unite
+from deconvjax.rewrite.geometry import common_samples, live, pick, place, read, reduced, unite
 from deconvjax.space import Space
 
 
@@ -123,6 +123,35 @@ def _product(pair: Pair, fusions: tuple[Fusion, ...], geometry: tuple[Axis, ...]
     stage = replace(outer, taps=taps, groups=groups, flip=False, conjugate=False, weak=weak)
     result = with_axes(stage, pair.axes, geometry, space)
     return result if same_dtype(result, outer) else None
+
+
+def trimmed(outer: Stage, inner: Stage) -> LinearMap | None:
+    """A o B = (A E)(R B): samples that A never reads or that B always leaves zero are not computed (R, E: ↓ crop, ↑ pad).
+
+    Decimation and crops go in, stuffing and zero pads go out. None where every sample matters.
+    """
+    pair = paired(outer, inner)
+    if pair is None:
+        return None
+    changed, outers, inners = False, list(pair.of_outer), list(pair.of_inner)
+    for index, (o, i) in enumerate(zip(pair.of_outer, pair.of_inner, strict=True)):
+        samples = common_samples(read(o), live(i))
+        if samples is None:
+            return zero_between(outer, inner)
+        if samples.is_all(o.size):
+            continue
+        changed = True
+        kept, placed = unite(pick(samples, o.size), i), unite(o, place(samples, o.size))
+        assert kept is not None and placed is not None
+        slim_i, slim_o = reduced(kept.axis), reduced(placed.axis)
+        if slim_i is None or slim_o is None:
+            return zero_between(outer, inner)
+        inners[index], outers[index] = slim_i, slim_o
+    if not changed:
+        return None
+    first = with_axes(inner, pair.axes, tuple(inners), space_of(inner))
+    second = with_axes(outer, pair.axes, tuple(outers), first._codomain())
+    return Chain((second, first), space_of(inner))
 
 
 def _groups(outer: Stage, inner: Stage) -> tuple[int | None, int | None]:
