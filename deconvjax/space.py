@@ -32,7 +32,22 @@ class Space:
         """
         if isinstance(domain, Space):
             return domain
+        if isinstance(domain, (int, np.integer)) and not isinstance(domain, bool):
+            raise TypeError(complaint(operator, "a domain is a shape, not a size", got=domain,
+                                      expected="a shape tuple, an array, or a jax.ShapeDtypeStruct",
+                                      fix=f"write ({domain},) for one axis"))
         leaves, treedef = jax.tree_util.tree_flatten(domain, is_leaf=_is_shape)
+        return cls(treedef, tuple(_struct(leaf, operator) for leaf in leaves))
+
+    @classmethod
+    def of_value(cls, x: Any, *, operator: str) -> Space:
+        """From arrays only: a list of numbers is neither a shape nor a signal here, so it is refused."""
+        leaves, treedef = jax.tree_util.tree_flatten(x)
+        for leaf in leaves:
+            if not hasattr(leaf, "dtype") or isinstance(leaf, jax.ShapeDtypeStruct):
+                raise TypeError(complaint(operator, "a map acts on arrays", got=f"{type(leaf).__name__} in {x!r:.60}",
+                                          expected="a JAX or NumPy array, or a pytree of arrays",
+                                          fix="convert lists and numbers with jnp.asarray"))
         return cls(treedef, tuple(_struct(leaf, operator) for leaf in leaves))
 
     @classmethod

@@ -115,12 +115,16 @@ class LinearMap:
     def on(self, domain: Any) -> LinearMap:
         """A bound to `domain`: a shape (float32), an array, a ShapeDtypeStruct, or a pytree of these."""
         space = Space.of(domain, operator=f"{self._label()}.on")
-        if self.space is not None:
-            self.space.batch_of(space.tree, self._label())
+        self._check(space)
+        return self._bind(space)
+
+    def _check(self, space: Space) -> None:
+        """Refuse empty axes, and (where bound) what does not lie in the domain."""
         if any(n == 0 for leaf in space.leaves for n in leaf.shape):
             raise ShapeError(complaint(self._label(), "an axis of length 0 holds nothing to act on", got=space,
                                        expected="every axis at least 1 long", fix="drop the empty input"))
-        return self._bind(space)
+        if self.space is not None:
+            self.space.batch_of(space, self._label())
 
     @property
     def is_bound(self) -> bool:
@@ -147,8 +151,9 @@ class LinearMap:
     # ---- application ----------------------------------------------------------------------------------------------
     def __call__(self, x: Any) -> Any:
         """A(x), run as the cheapest equal plan; leading batch axes are allowed."""
-        bound = self.on(x) if self.space is None else self
-        bound._bound_space("__call__").batch_of(x, self._label())
+        space = Space.of_value(x, operator=self._label())
+        self._check(space)
+        bound = self._bind(space) if self.space is None else self
         return UPSTAIRS.plan(bound)._apply(x)
 
     def along(self, axes: int | tuple[int, ...]) -> LinearMap:
