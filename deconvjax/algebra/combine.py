@@ -31,11 +31,12 @@ class Chain(LinearMap):
         here = space
         for index in reversed(range(len(self.maps))):
             try:
-                bound.insert(0, self.maps[index].on(here.tree))
+                part = self.maps[index].on(here.tree)
             except (ShapeError, TypeError) as error:
                 drawn = draw_chain([part._label() for part in self.maps], index, f"was given {here}")
                 raise type(error)(f"{error}\n{drawn}") from None
-            here = bound[0]._codomain()
+            bound[:0] = part.maps if isinstance(part, Chain) else (part,)  # a map may become a chain when bound
+            here = part._codomain()
         return Chain(tuple(bound), space)
 
     def _codomain(self) -> Space:
