@@ -1,0 +1,85 @@
+"""Everything that decides a training run, in one record that is written beside its checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from deconvjax.errors import complaint
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "data": ("digits", "folder", "voc"),
+    "model": ("tiny", "vgg16"),
+    "head": ("fcn32s", "fcn16s", "fcn8s", "unet", "fpn"),
+    "upsampling": ("fixed", "depthwise", "dense"),
+    "loss": ("cross_entropy", "focal", "dice", "jaccard", "lovasz", "cross_entropy+dice", "ohem"),
+    "optimizer": ("adamw", "adam", "sgd"),
+    "schedule": ("cosine", "poly", "constant"),
+    "precision": ("float32", "bfloat16"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A training run: data, model, optimisation. Two runs of one config on one machine end bit-equal on a CPU.
+
+    >>> Config(steps=10).steps, Config.from_json(Config(head="fpn").to_json()).head
+    (10, 'fpn')
+    """
+
+    data: str = "digits"
+    root: str = ""
+    split: str = "train"
+    validation_split: str = "validation"
+    strict: bool = False
+    model: str = "tiny"
+    head: str = "fcn8s"
+    upsampling: str = "fixed"
+    steps: int = 1200
+    batch: int = 16
+    crop: int = 96
+    flip: bool = False
+    scale: float = 0.15
+    loss: str = "cross_entropy"
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    learning_rate: float = 2e-3
+    warmup: int = 50
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    precision: str = "float32"
+    ema: float = 0.99
+    accumulate: int = 1
+    evaluate_every: int = 400
+    save_every: int = 200
+    validation_count: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(complaint(f"--{name.replace('_', '-')}", "unknown choice", got=repr(getattr(self, name)),
+                                           expected=", ".join(allowed), fix=f"use {allowed[0]}"))
+        for name in ("steps", "batch", "crop", "accumulate", "evaluate_every", "save_every", "validation_count"):
+            if getattr(self, name) < 1:
+                raise ValueError(complaint(f"--{name.replace('_', '-')}", "must be at least 1", got=getattr(self, name),
+                                           expected="a positive int", fix="leave it out for the default"))
+        if self.data != "digits" and not self.root:
+            raise ValueError(complaint("--root", "this data set lives in a folder", got="no --root",
+                                       expected=f"the folder of {self.data}", fix="--root DIR"))
+
+    def to_json(self) -> str:
+        """As JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """From `to_json`'s text; unknown keys are refused by name."""
+        found: dict[str, Any] = json.loads(text)
+        odd = set(found) - {field.name for field in dataclasses.fields(cls)}
+        if odd:
+            raise ValueError(complaint("config", "keys of another version", got=", ".join(sorted(odd)),
+                                       expected="the keys of this version's Config", fix="remove them"))
+        return cls(**found)

@@ -1,0 +1,105 @@
+"""Scores of a model on a data set: whole images in buckets, or sliding windows, scales and mirror images averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from deconvjax.segmentation.data import Dataset, evaluation_batches
+from deconvjax.segmentation.data.augment import rescale
+from deconvjax.segmentation.metrics import ConfusionMatrix
+
+Forward = Callable[[jax.Array], jax.Array]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How logits of one image are made.
+
+    Attributes:
+        window: side of a sliding square window with half overlap; 0 runs the whole image at once.
+        scales: the image is also read at these scales, logits averaged.
+        flip: and mirrored.
+    """
+
+    window: int = 0
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    def __call__(self, forward: Forward, image: np.ndarray, classes: int) -> np.ndarray:
+        """Mean softmax (H, W, classes) of one image (H, W, 3)."""
+        total = np.zeros((*image.shape[:2], classes), np.float32)
+        views = 0
+        for scale in self.scales:
+            scaled = image if scale == 1.0 else _resized(image, scale)
+            for mirrored in (False, True)[: 1 + self.flip]:
+                view = scaled[:, ::-1] if mirrored else scaled
+                scores = self._scores(forward, np.ascontiguousarray(view), classes)
+                scores = scores[:, ::-1] if mirrored else scores
+                total += np.asarray(jax.image.resize(jnp.asarray(scores), (*image.shape[:2], classes), "linear"))
+                views += 1
+        return total / views
+
+    def _scores(self, forward: Forward, image: np.ndarray, classes: int) -> np.ndarray:
+        side = self.window
+        if not side:
+            padded = _to_multiple(image, 32)
+            return np.asarray(jax.nn.softmax(forward(padded[None])))[0, : image.shape[0], : image.shape[1]]
+        padded = _at_least(image, side)
+        total = np.zeros((*padded.shape[:2], classes), np.float32)
+        count = np.zeros((*padded.shape[:2], 1), np.float32)
+        for top in _starts(padded.shape[0], side):
+            for left in _starts(padded.shape[1], side):
+                here = (slice(top, top + side), slice(left, left + side))
+                total[here] += np.asarray(jax.nn.softmax(forward(padded[here][None])))[0]
+                count[here] += 1
+        return (total / count)[: image.shape[0], : image.shape[1]]
+
+
+def evaluate(forward: Forward, dataset: Dataset, *, batch: int = 8, inference: Inference | None = None,
+             watch: Callable[[Iterable], Iterable] = lambda it: it) -> ConfusionMatrix:
+    """The confusion matrix over every sample of `dataset`.
+
+    Args:
+        forward: images (B, H, W, 3) -> logits.
+        dataset: what to score on.
+        batch: images per call where whole images are read once.
+        inference: windows, scales and flips; None reads whole images in batches.
+        watch: wraps the iteration (a progress bar).
+    """
+    classes = len(dataset.classes)
+    matrix = ConfusionMatrix.empty(classes)
+    if inference is None or inference == Inference():
+        for padded, _ in watch(evaluation_batches(dataset, batch=batch)):
+            guess = forward(jnp.asarray(padded.image)).argmax(-1)
+            matrix = matrix.update(jnp.asarray(padded.mask).astype(jnp.int32), guess)
+        return matrix
+    for index in watch(range(len(dataset))):
+        sample = dataset[index]
+        guess = inference(forward, sample.image, classes).argmax(-1)
+        matrix = matrix.update(jnp.asarray(sample.mask.astype(np.int32)), jnp.asarray(guess))
+    return matrix
+
+
+def _resized(image: np.ndarray, scale: float) -> np.ndarray:
+    return rescale(image, np.zeros(image.shape[:2], np.uint8), scale)[0]
+
+
+def _to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
+    """Grey behind and below, so that few shapes are compiled."""
+    pads = [(0, -n % multiple) for n in image.shape[:2]]
+    return np.pad(image, [*pads, (0, 0)], constant_values=0.5)
+
+
+def _at_least(image: np.ndarray, side: int) -> np.ndarray:
+    pads = [(0, max(0, side - n)) for n in image.shape[:2]]
+    return np.pad(image, [*pads, (0, 0)], constant_values=0.5)
+
+
+def _starts(size: int, side: int) -> list[int]:
+    """Half-overlapping windows that cover `size`, the last one flush with the end."""
+    return sorted({*range(0, max(1, size - side + 1), max(1, side // 2)), size - side})

@@ -1,0 +1,107 @@
+"""The state of a run as one pytree of arrays, and the jitted step that advances it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from deconvjax.segmentation.training import building
+from deconvjax.segmentation.training.config import Config
+
+Arrays = Any  # a pytree of arrays
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class State:
+    """Parameters, everything else the model keeps, the optimizer's memory, the averaged parameters, the step."""
+
+    params: Arrays
+    rest: Arrays
+    memory: Arrays
+    average: Arrays
+    step: jax.Array
+
+
+class Trainer:
+    """What stays fixed while a run advances: the model's structure, the optimizer, the loss, the devices.
+
+    Images may be float32 in [0, 1]; the model sees them centred, in [-1, 1].
+    """
+
+    def __init__(self, config: Config, classes: int):
+        self.config, self.classes = config, classes
+        self.optimizer = building.optimizer(config)
+        self.loss = building.loss(config)
+        self.structure = nnx.split(nnx.eval_shape(lambda: building.model(config, classes)), nnx.Param, ...)[0]
+        self.mesh = Mesh(np.array(jax.devices()), ("batch",))
+        self.step = jax.jit(self._step, donate_argnums=0)
+        self.logits = jax.jit(self._logits)
+
+    def fresh(self) -> State:
+        """The state before the first step."""
+        _, params, rest = nnx.split(building.model(self.config, self.classes), nnx.Param, ...)
+        copy = jax.tree_util.tree_map(jnp.copy, params)
+        state = State(params, rest, self.optimizer.init(params), copy, jnp.zeros((), jnp.int32))
+        return jax.device_put(state, NamedSharding(self.mesh, PartitionSpec()))
+
+    def share(self, batch: Any) -> Any:
+        """A batch laid over all local devices, along its first axis where that divides."""
+        size = len(self.mesh.devices.ravel())
+        even = all(leaf.shape[0] % size == 0 for leaf in jax.tree_util.tree_leaves(batch))
+        return jax.device_put(batch, NamedSharding(self.mesh, PartitionSpec("batch" if even else None)))
+
+    def _model(self, params: Arrays, rest: Arrays, train: bool) -> Any:
+        model = nnx.merge(self.structure, params, rest)
+        model.train() if train else model.eval()
+        return model
+
+    def _step(self, state: State, image: jax.Array, mask: jax.Array) -> tuple[State, dict[str, jax.Array]]:
+        config = self.config
+
+        def objective(params: Arrays, part: tuple[jax.Array, jax.Array], rest: Arrays) -> tuple[jax.Array, Arrays]:
+            model = self._model(params, rest, train=True)
+            value = self.loss(model(_centred(part[0])).astype(jnp.float32), part[1].astype(jnp.int32))
+            return value, nnx.split(model, nnx.Param, ...)[2]
+
+        parts = jax.tree_util.tree_map(lambda x: x.reshape(config.accumulate, -1, *x.shape[1:]), (image, mask))
+
+        def accumulate(carry: Any, part: Any) -> tuple[Any, jax.Array]:
+            total, rest = carry
+            (value, rest), gradient = jax.value_and_grad(objective, has_aux=True)(state.params, part, rest)
+            return (jax.tree_util.tree_map(jnp.add, total, gradient), rest), value
+
+        carry = (jax.tree_util.tree_map(jnp.zeros_like, state.params), state.rest)
+        if config.accumulate == 1:  # a loop of one would only keep XLA from seeing through it
+            carry, values = accumulate(carry, jax.tree_util.tree_map(lambda x: x[0], parts))
+        else:
+            carry, values = jax.lax.scan(accumulate, carry, parts)
+        total, rest = carry
+        gradient = jax.tree_util.tree_map(lambda g: g / config.accumulate, total)
+        updates, memory = self.optimizer.update(gradient, state.memory, state.params)
+        params = optax.apply_updates(state.params, updates)
+        decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
+        average = jax.tree_util.tree_map(lambda a, p: a + (1 - decay).astype(a.dtype) * (p - a), state.average, params)
+        report = {"loss": values.mean(), "gradient_norm": optax.global_norm(gradient)}
+        return State(params, rest, memory, average, state.step + 1), report
+
+    def _logits(self, state: State, image: jax.Array) -> jax.Array:
+        """Float32 logits of the averaged parameters."""
+        return self._model(state.average, state.rest, train=False)(_centred(image)).astype(jnp.float32)
+
+
+def forward(trainer: Trainer, state: State) -> Callable[[Any], jax.Array]:
+    """images -> logits with this state's averaged parameters."""
+    return lambda image: trainer.logits(state, image)
+
+
+def _centred(image: jax.Array) -> jax.Array:
+    return 2 * image - 1
