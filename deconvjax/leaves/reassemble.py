@@ -90,8 +90,8 @@ class Reassemble(LinearMap):
         z = x.astype(dtype).reshape(extra, math.prod(own), *x.shape[-ndim - 1: -1], groups, x.shape[-1] // groups)
         if self.scatter:
             coarse = jax.ShapeDtypeStruct((*z.shape[:2], *self.size, *z.shape[-2:]), dtype)
-            forward = partial(_dense, weights=weights, geometry=(self.up, self.pads, self.out))
-            (y,) = jax.linear_transpose(forward, coarse)(z)
+            geometry = (self.up, self.pads, self.out)
+            (y,) = jax.linear_transpose(lambda coarse: _dense(coarse, weights, geometry), coarse)(z)
         else:
             y = _gathered(z, weights, (self.up, self.pads, self.out))
         return y.reshape(*lead, *y.shape[2: 2 + ndim], x.shape[-1])
@@ -149,6 +149,7 @@ def _joined(y: Array, out: tuple[int, ...]) -> Array:
     return y[(slice(None), slice(None), *map(slice, out))]
 
 
+@partial(jax.jit, static_argnums=(2,))
 def _dense(x: Array, weights: Array, geometry: Geometry) -> Array:
     """One batched matrix product over the taps: the form whose derivatives are matrix products too."""
     ndim = len(geometry[0])
@@ -160,6 +161,7 @@ def _dense(x: Array, weights: Array, geometry: Geometry) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=(2,))
 def _gathered(x: Array, weights: Array, geometry: Geometry) -> Array:
     """The sum tap by tap, fused into one pass over y: several times faster than `_dense`, but not its derivatives."""
     wide, total = _wide(x.dtype), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -114,7 +115,7 @@ def max_pool_switches(
             raise ShapeError(complaint(operator, f"a window on axis {axis} holds only padding",
                                        got=f"pads {(g.lo, g.hi)}", expected="at least one sample in each window",
                                        fix="pad by less than the window"))
-    switches = _switches(x, axes)
+    switches = _switches(x, axes=tuple(axes))
     return Select(switches, space).on(x)._apply(x), switches
 
 
@@ -185,7 +186,8 @@ def _geometry(
     return size, down, "", pairs(padding, len(size), operator, "padding")
 
 
-def _switches(x: jax.Array, axes: list[Axis]) -> jax.Array:
+@partial(jax.jit, static_argnames="axes")
+def _switches(x: jax.Array, axes: tuple[Axis, ...]) -> jax.Array:
     """Flat position of the first maximum of each window. One pass over the window's places, each a strided slice."""
     best = tap = None
     for number, (view, inside) in enumerate(_places(x, axes)):
@@ -207,7 +209,7 @@ def _switches(x: jax.Array, axes: list[Axis]) -> jax.Array:
     return flat  # type: ignore[return-value]
 
 
-def _places(x: jax.Array, axes: list[Axis]) -> Iterator[tuple[jax.Array, Any]]:
+def _places(x: jax.Array, axes: tuple[Axis, ...]) -> Iterator[tuple[jax.Array, Any]]:
     """For each place of the window, in row-major order: what every output reads there, and whether it lies inside x."""
     lead = [(0, 0, 0)] * (x.ndim - len(axes) - 1)
     z = lax.pad(x, jnp.zeros((), x.dtype), [*lead, *((g.lo, g.hi, 0) for g in axes), (0, 0, 0)])
