@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconvjax.algebra.linear_map import UPSTAIRS, LinearMap, final_map, static
+from deconvjax.algebra.trivial import Identity
 from deconvjax.errors import ShapeError, complaint, draw_chain
 from deconvjax.space import Space
 
@@ -134,7 +135,12 @@ class Scaled(LinearMap):
         return jax.tree_util.tree_map(lambda leaf: leaf * self.scalar, y)
 
     def _transpose(self) -> LinearMap:
-        return Scaled(self.scalar, reading(self.map.T, self._codomain()), self._codomain())
+        landing = self._codomain()
+        back = reading(self.map.T, landing)
+        if not jnp.iscomplexobj(self.scalar) or back.is_complex_linear:
+            return Scaled(self.scalar, back, landing)
+        # `back` takes a real part, and Re(c z) is not c Re(z): the scalar acts first.
+        return compose(back, Scaled(self.scalar, Identity(landing), landing))
 
     def _conj(self) -> LinearMap:
         scalar = self.scalar.conjugate() if jnp.iscomplexobj(self.scalar) else self.scalar
