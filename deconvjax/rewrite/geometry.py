@@ -51,12 +51,31 @@ def reduced(axis: Axis) -> Axis | None:
     Axis(size=5, window=1, dilation=1, up=2, down=3, lo=0, hi=-2)
     """
     axis = axis.normal
+    if axis.window > 1 and axis.out > 1 and (alone := live(axis)) is not None and alone.count == 1:
+        return _alone(axis, alone.start)
     free = [axis.up] * (axis.size > 1) + [axis.down] * (axis.out > 1) + [axis.dilation] * (axis.window > 1)
     common = math.gcd(*free) if free else 0
     if common == 0:
         return None if axis.lo else Axis(axis.size)
     if axis.lo % common:
         return None
+    if axis.window == 1 and (pulse := one_pulse(Axis(axis.out), axis)) is not None:
+        return pulse
+    return _divided(axis, common)
+
+
+def _alone(axis: Axis, n: int) -> Axis | None:
+    """The axis of which output n alone is not zero: any step that is long enough would do, so one is agreed on."""
+    one = reduced(Axis(axis.size, axis.window, axis.dilation, axis.up, 1, axis.lo - n * axis.down,
+                       axis.taps - axis.dense - axis.lo + n * axis.down))
+    if one is None:
+        return None
+    step = one.dense + one.taps - 1
+    lo = one.lo + n * step
+    return replace(one, down=step, lo=lo, hi=(axis.out - 1) * step + one.taps - one.dense - lo)
+
+
+def _divided(axis: Axis, common: int) -> Axis:
     up = axis.up // common if axis.size > 1 else 1
     down = axis.down // common if axis.out > 1 else 1
     dilation = axis.dilation // common if axis.window > 1 else 1
@@ -210,12 +229,13 @@ def one_pulse(outer: Axis, inner: Axis) -> Axis | None:
     n0, a = n.start + (both.start - m.start) // m.step * n.step, both.step // m.step * n.step
     p0, b = p.start + (both.start - carried.start) // carried.step * p.step, both.step // carried.step * p.step
     if both.count == 1:
-        a = b = 1
+        a = b = 1  # any step would do
     if math.gcd(a, b) > 1:
         return None
     begins = n0 < a or p0 < b
     ends = n0 + both.count * a >= outer.out or p0 + both.count * b >= inner.size
     if not (begins and ends):
         return None
+    a, b = a if inner.size > 1 else 1, b if outer.out > 1 else 1  # one sample, or one output, has no rate
     axis = Axis(inner.size, up=a, down=b, lo=n0 * b - p0 * a)
-    return reduced(replace(axis, hi=(outer.out - 1) * b + 1 - axis.dense - axis.lo))
+    return replace(axis, hi=(outer.out - 1) * b + 1 - axis.dense - axis.lo)

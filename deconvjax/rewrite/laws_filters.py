@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from deconvjax.algebra import Chain, Identity, LinearMap
+from deconvjax.axis import Axis
 from deconvjax.leaves.stage import Stage
-from deconvjax.rewrite.geometry import live, pick, place, reduced, unite
+from deconvjax.rewrite.geometry import live, pick, place, read, reduced, unite
 from deconvjax.rewrite.law import law
 from deconvjax.rewrite.stages import (
     Pair,
@@ -54,7 +55,28 @@ def filter_of_pulse(outer: Stage, inner: Stage) -> LinearMap | None:
 
     Exact unless samples are cropped where the filter reads zeros.
     """
+    pair = paired(outer, inner)
+    if pair is not None and any(o.window > 1 and o.size == 1 < i.size
+                                for o, i in zip(pair.of_outer, pair.of_inner, strict=True)):
+        return trimmed(outer, inner)  # a crop to one sample stays a crop: see `lone_sample`
     return _trimmed_together(outer, inner)
+
+
+@law(is_filter)
+def lone_sample(stage: Stage) -> LinearMap | None:
+    """(q*) = (q*) o crop where the filter meets one sample of the signal only"""
+    geometry, picked = list(stage.geometry), [Axis(n) for n in (axis.size for axis in stage.geometry)]
+    for i, axis in enumerate(geometry):
+        seen = read(axis)
+        if axis.window > 1 and axis.size > 1 and seen is not None and seen.count == 1:
+            fusion = unite(axis, place(seen, axis.size))
+            slim = reduced(fusion.axis) if fusion is not None else None
+            if slim is not None:
+                geometry[i], picked[i] = slim, pick(seen, axis.size)
+    if all(axis.is_identity for axis in picked):
+        return None
+    crop = with_axes(Stage(None, (), stage.axes), stage.axes, tuple(picked), space_of(stage))
+    return Chain((with_axes(stage, stage.axes, tuple(geometry), crop._codomain()), crop), stage.space)
 
 
 @law(is_filter, is_filter)
@@ -128,5 +150,6 @@ def filters_merge(outer: Stage, inner: Stage) -> LinearMap | None:
     return _together(outer, inner)
 
 
+FILTER_LAWS_OF_ONE = (lone_sample,)
 FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, idle_samples, filters_in_line, noble_identity)
 COSTED_FILTER_LAWS = (filters_merge,)

@@ -35,6 +35,7 @@ class Term:
     shape: Shape
     dtype: Any
     weak_type: bool = False
+    work: int = 0  # multiply-adds that computing it takes, each time the taps are new
 
     @property
     def ndim(self) -> int:
@@ -73,9 +74,11 @@ def evaluate(term: Any, leaves: Sequence[Any], memory: dict[int, Any]) -> Any:
     return memory[id(term)]
 
 
-def _run(function: str, shape: Shape, dtype: Any, *args: Any) -> Any:
+def _run(function: str, shape: Shape, dtype: Any, *args: Any, work: int = 0) -> Any:
     if any(isinstance(arg, Term) for arg in args):
-        return Term(function, tuple(Constant(a) if isinstance(a, np.ndarray) else a for a in args), tuple(shape), dtype)
+        given = tuple(Constant(a) if isinstance(a, np.ndarray) else a for a in args)
+        work += sum(arg.work for arg in args if isinstance(arg, Term))
+        return Term(function, given, tuple(shape), dtype, work=work)
     return FUNCTIONS[function](*args)
 
 
@@ -163,6 +166,16 @@ def coarser(taps: Any, groups: int, fewer: int) -> Any:
     return _run("coarser", (*window, inner * groups // fewer, outer), taps.dtype, taps, groups, fewer)
 
 
+def interleaved(taps: Any, shape: Shape, factor: Shape, order: str) -> Any:
+    """K[j*r + r-1-p, c] = k[j, (c, p)] ("CRD") or k[j, (p, c)] ("DCR"): the phases of a pixel shuffle as one window."""
+    return _run("interleaved", shape, taps.dtype, taps, tuple(shape), tuple(factor), order)
+
+
+def per_input(weights: Any, groups: int, few: int, outer: int) -> Any:
+    """One weight for each channel that goes in, laid out as the last two axes of a kernel."""
+    return _run("per_input", (few, outer), weights.dtype, weights, groups, few, outer)
+
+
 # ---- two arguments --------------------------------------------------------------------------------------------------
 def added(first: Any, second: Any, dtype: Any) -> Any:
     """first + second."""
@@ -178,7 +191,8 @@ def merged(inner: Any, outer: Any, grid: Sequence[tuple[int, int]], groups: int 
     window = tuple(i * (a - 1) + o * (b - 1) + 1 for a, b, (i, o) in zip(inner.shape, outer.shape, grid, strict=False))
     rest_i, rest_o = tuple(inner.shape[ndim:]), tuple(outer.shape[ndim:])
     rest = (rest_i[0], rest_o[1]) if rest_i and rest_o else rest_i or rest_o
-    return _run("merged", (*window, *rest), dtype, inner, outer, tuple(grid), groups, np.dtype(dtype))
+    work = math.prod(inner.shape) * math.prod(outer.shape) // (rest_i[1] if rest_i and rest_o else 1)
+    return _run("merged", (*window, *rest), dtype, inner, outer, tuple(grid), groups, np.dtype(dtype), work=work)
 
 
 # ---- the arithmetic -------------------------------------------------------------------------------------------------
@@ -206,6 +220,22 @@ def _padded(taps: Any, before: Sequence[int], after: Sequence[int], steps: Seque
     out = np.zeros((*window, *taps.shape[ndim:]), taps.dtype)
     out[tuple(slice(a, a + (n - 1) * s + 1, s) for n, a, s in zip(taps.shape, before, steps, strict=False))] = taps
     return out
+
+
+def _interleaved(taps: Any, shape: Shape, factor: Shape, order: str) -> Any:
+    n, xp = len(factor), _xp(taps)
+    channels = (shape[-1], *factor) if order == "CRD" else (*factor, shape[-1])
+    split = taps.reshape(*taps.shape[:-1], *channels)
+    first = n + 2 if order == "CRD" else n + 1
+    split = xp.flip(split, tuple(range(first, first + n)))
+    places = [place for axis in range(n) for place in (axis, first + axis)]
+    return split.transpose(*places, n, n + 1 if order == "CRD" else 2 * n + 1).reshape(shape)
+
+
+def _per_input(weights: Any, groups: int, few: int, outer: int) -> Any:
+    xp = _xp(weights)
+    blocks = xp.broadcast_to(weights, (groups * few,)).reshape(groups, few).T
+    return xp.repeat(blocks, outer // groups, axis=1)
 
 
 def _depthwise(taps: Any, channels: int) -> Any:
@@ -264,6 +294,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "spread": lambda taps, steps: _padded(taps, [0] * len(steps), [0] * len(steps), steps),
     "widened": lambda taps, before, after: _padded(taps, before, after, [1] * len(before)),
     "chosen": lambda taps, cut: taps[tuple(slice(a, a + (n - 1) * s + 1, s) for a, s, n in cut)],
+    "interleaved": _interleaved,
+    "per_input": _per_input,
     "depthwise": _depthwise,
     "coarser": _coarser,
     "added": lambda a, b, dtype: _xp(a, b).asarray(a, dtype) + _xp(a, b).asarray(b, dtype),

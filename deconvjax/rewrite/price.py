@@ -1,0 +1,123 @@
+"""What a map costs: multiply-adds and bytes, counted, and the one number by which plans are compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from deconvjax.algebra import Atomic, BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
+from deconvjax.engine.cost import reads
+from deconvjax.leaves.diagonal import Diagonal
+from deconvjax.leaves.extend import Extend
+from deconvjax.leaves.opaque import Opaque
+from deconvjax.leaves.reassemble import Reassemble
+from deconvjax.leaves.stage import Stage
+from deconvjax.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """(multiply-adds, bytes read and written) of one application.
+
+    Multiply-adds count products with samples of the signal, never with stuffed or padded zeros. `price` weighs both:
+    moving one float32 costs as much as one multiply-add.
+
+    >>> Work(10, 8) + Work(1, 8)
+    Work(multiply_adds=11, bytes=16)
+    """
+
+    multiply_adds: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.multiply_adds + other.multiply_adds, self.bytes + other.bytes)
+
+    @property
+    def price(self) -> float:
+        """multiply_adds + bytes/4."""
+        return self.multiply_adds + self.bytes / 4
+
+
+_reads = lru_cache(maxsize=65536)(reads)
+
+
+def work(a: LinearMap) -> Work:
+    """(multiply-adds, bytes) of a bound map as it is written, one signal of its domain.
+
+    >>> import deconvjax as dj
+    >>> work(dj.convolve([1, 2, 1], "valid").on((10,)))
+    Work(multiply_adds=24, bytes=84)
+    """
+    if isinstance(a, Stage):
+        return stage_work(a)
+    if isinstance(a, (Chain, Stack, BlockDiagonal)):
+        return sum((work(part) for part in a.maps), Work())
+    landing = a._codomain()
+    if isinstance(a, (Sum, Row)):
+        adds = Work((len(a.maps) - 1) * landing.size, (len(a.maps) + 1) * _bytes(landing))
+        return sum((work(part) for part in a.maps), adds)
+    if isinstance(a, Identity):
+        return Work()
+    if isinstance(a, Zero):
+        return Work(0, _bytes(landing))
+    if isinstance(a, Scaled):
+        return work(a.map) + Work(landing.size, 2 * _bytes(landing))
+    if isinstance(a, Atomic):
+        return work(a.map)
+    return _other(a, landing)
+
+
+def _other(a: LinearMap, landing: Space) -> Work:
+    assert a.space is not None
+    moved = _bytes(a.space) + _bytes(landing)
+    if isinstance(a, Diagonal):
+        return Work(landing.size, moved + _array_bytes(a.values))
+    if isinstance(a, Extend):
+        return Work(max(a.space.size - landing.size, 0), moved)
+    if isinstance(a, Reassemble):
+        fine = landing if not a.scatter else a.space
+        return Work(fine.size * math.prod(a.window), moved + _array_bytes(a.weights))
+    if isinstance(a, Opaque):
+        return Work(_program_work(a.program), moved + sum(map(_array_bytes, a.consts)))
+    return Work(0, moved)
+
+
+def stage_work(a: Stage) -> Work:
+    """The engine's count for one stage; a pulse only writes: what it reads is what it writes, or zeros."""
+    space, landing = a.space, a._codomain()
+    assert space is not None
+    moved = _bytes(space) * landing.dtype.itemsize // space.dtype.itemsize + _bytes(landing)
+    if a.taps is None:
+        return Work(0, _bytes(landing))
+    geometry = a.geometry
+    products = math.prod(_reads(axis) for axis in geometry)
+    if a.groups is None:
+        others = space.size // math.prod(axis.size for axis in geometry)
+    else:
+        cin, cout = a.channels
+        others = space.size // math.prod(axis.size for axis in geometry) // cin * (cin * cout // a.groups)
+    made = getattr(a.taps, "work", 0)
+    return Work(products * others + made, moved + math.prod(a.taps.shape) * landing.dtype.itemsize)
+
+
+def _bytes(space: Space) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in space.leaves)
+
+
+def _array_bytes(array: Any) -> int:
+    return math.prod(array.shape) * array.dtype.itemsize
+
+
+def _program_work(program: Any) -> int:
+    """One operation for each number an equation gives, as many for each as it contracts in matrix products."""
+    total = 0
+    for eqn in program.eqns:
+        given = sum(math.prod(v.aval.shape) for v in eqn.outvars)
+        if eqn.primitive.name == "dot_general":
+            (contracted, _), _ = eqn.params["dimension_numbers"]
+            given *= math.prod(eqn.invars[0].aval.shape[d] for d in contracted)
+        total += given
+    return total
+
