@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
+from deconvjax.engine.rule import Problem, normalised, pick
 from deconvjax.engine.spec import Shape, Spec
 
 _override = jax.make_user_context(default_value=None)
@@ -32,14 +35,20 @@ def strategy(name: str | None) -> Iterator[None]:
         yield
 
 
-def choose(spec: Spec, kind: str, shape: Shape, dtype: object, platform: str = "cpu") -> str:
-    """Name of the strategy that the rule of `platform` gives F, T or W of `spec`.
+def choose(
+    spec: Spec, kind: str, shape: Shape, dtype: object, platform: str = "cpu", *, channels_out: int | None = None
+) -> str:
+    """argmin over strategies of the platform's cost rule: the name under which F, T or W of `spec` runs.
 
-    `shape` is that of the first operand (x for F and W, y for T); for W of a dense stage the channels of y are taken
-    equal to those of x unless they divide otherwise.
+    `shape` is that of x, the data side of F, for all three kinds: `(B, *size, Cin)`; `channels_out` is Cout (Cin where
+    not given). `kind` is "F", "T" or "W".
 
     >>> from deconvjax.axis import Axis
-    >>> choose(Spec((Axis(size=8, window=3),)), "F", (1, 8, 4), "float32") in ("direct", "strided")
-    True
+    >>> choose(Spec((Axis(size=8, window=3),), groups=None), "F", (1, 8, 64), "float32")
+    'tapsum'
     """
-    return "direct"
+    if kind not in ("F", "T", "W"):
+        raise ValueError(f"choose: kind must be 'F', 'T' or 'W', got {kind!r}")
+    cout = shape[-1] if channels_out is None or spec.scalar else channels_out
+    number = np.dtype("float32") if jnp.dtype(dtype).itemsize == 2 else np.dtype(jnp.dtype(dtype))
+    return pick(normalised(Problem(spec.normal, kind, shape[0], shape[-1], cout, number)), platform)

@@ -1,0 +1,79 @@
+"""Paired timing: every round runs every contender once, in a shuffled order; ratios are taken inside a round.
+
+A machine that slows down for a second slows all contenders of that second, so the median of the per-round ratios
+says more than the ratio of two medians taken minutes apart.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+Call = Callable[[], object]
+
+
+@dataclass
+class Timing:
+    """Seconds per call of each contender, one entry per round."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def median(self, name: str) -> float:
+        """Median seconds of one contender."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, peer: str, ours: str) -> float:
+        """Median over rounds of time(peer) / time(ours): above 1 where ours is faster."""
+        return statistics.median(p / o for p, o in zip(self.seconds[peer], self.seconds[ours], strict=True))
+
+    def best(self, names: list[str]) -> str | None:
+        """The fastest of the named contenders that ran."""
+        present = [n for n in names if n in self.seconds]
+        return min(present, key=self.median) if present else None
+
+
+def _repeats(call: Call, floor: float) -> tuple[int, float]:
+    start = time.perf_counter()
+    call()
+    once = time.perf_counter() - start
+    return max(1, min(200, int(floor / max(once, 1e-7)))), once
+
+
+def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25, floor: float = 1e-3) -> Timing:
+    """Time the contenders in interleaved rounds within about `seconds`; each must block until its result is ready.
+
+    A call shorter than `floor` is repeated inside a round until it fills it. One warm-up call each is not counted.
+    """
+    repeats, once = {}, 0.0
+    for name, call in calls.items():
+        call()
+        repeats[name], t = _repeats(call, floor)
+        once += max(t, floor)
+    rounds = max(3, min(rounds, int(seconds / max(once, 1e-7))))
+    timing = Timing({name: [] for name in calls})
+    order = list(calls)
+    generator = random.Random(0)
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            generator.shuffle(order)
+            for name in order:
+                call, count = calls[name], repeats[name]
+                start = time.perf_counter()
+                for _ in range(count):
+                    call()
+                timing.seconds[name].append((time.perf_counter() - start) / count)
+    finally:
+        if enabled:
+            gc.enable()
+    return timing
+
+
+def geometric_mean(values: list[float]) -> float:
+    """exp(mean(log v))."""
+    return statistics.geometric_mean(values)

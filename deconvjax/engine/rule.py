@@ -1,0 +1,165 @@
+"""The cost rule: which strategy runs a stage, per platform. Fitted by `python -m benchmarks.strategies`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deconvjax.engine import banded, blocks, columns, convolution, fourier, rows, shifted, tapsum
+from deconvjax.engine.comb import comb
+from deconvjax.engine.cost import reads
+from deconvjax.engine.spec import Spec
+
+FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "direct")
+GRADIENT = ("shifted", "taps", "rows", "banded", "fourier", "direct")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One F or W with its sizes: what the rule looks at. T is the F of the transposed spec."""
+
+    spec: Spec
+    kind: str
+    batch: int
+    cin: int
+    cout: int
+    dtype: np.dtype
+
+    @property
+    def depthwise(self) -> bool:
+        """Channels do not mix: each output channel reads one input channel."""
+        return self.spec.groups is None or self.spec.groups == self.cin
+
+    @property
+    def transposed(self) -> Problem:
+        """Roles exchanged."""
+        return replace(self, spec=self.spec.T, cin=self.cout, cout=self.cin)
+
+
+def normalised(problem: Problem) -> Problem:
+    """T as F of the transposed spec; W with the stuffed side as y, where one side is not stuffed."""
+    if problem.kind == "T":
+        return replace(problem.transposed, kind="F")
+    if problem.kind == "W" and exchanges(problem.spec):
+        return problem.transposed
+    return problem
+
+
+def exchanges(spec: Spec) -> bool:
+    """True where W should be computed with x and y exchanged: x is stuffed and y is not."""
+    return any(a.up > 1 for a in spec.axes) and all(a.down == 1 for a in spec.axes)
+
+
+def feasible(name: str, p: Problem) -> bool:
+    """Whether a strategy can run a normalised problem."""
+    spec = p.spec
+    if not spec.axes:
+        return name in ("columns", "taps", "direct") if not spec.scalar else name in ("tapsum", "taps")
+    if p.kind == "F":
+        if name == "convolution":
+            return convolution.fits(spec) and p.dtype.kind != "c"
+        if name == "columns":
+            return columns.fits(spec) and math.prod(comb(a).width for a in spec.axes) <= 512
+        if name == "blocks":
+            return blocks.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 512
+        if name == "tapsum":
+            return p.depthwise and tapsum.fits(spec)
+        if name == "banded":
+            return banded.fits(spec)
+        if name == "fourier":
+            return fourier.fits(spec) and p.dtype.kind in "fc"
+        return name == "direct"
+    if name == "shifted":
+        return shifted.fits_gradient(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
+    if name == "taps":
+        return math.prod(spec.window) <= 256
+    if name == "rows":
+        return p.depthwise and rows.fits_gradient(spec)
+    if name == "banded":
+        return banded.fits_gradient(spec)
+    if name == "fourier":
+        return fourier.fits_gradient(spec) and p.dtype.kind in "fc"
+    return name == "direct"
+
+
+def candidates(p: Problem) -> list[str]:
+    """Strategies that can run a normalised problem, in the order of the module list."""
+    return [n for n in (FORWARD if p.kind == "F" else GRADIENT) if feasible(n, p)]
+
+
+def pick(p: Problem, platform: str) -> str:
+    """The rule's choice for a normalised problem."""
+    able = candidates(p)
+    order = (_cpu if platform == "cpu" else _accelerator)(p)
+    return next(name for name in (*order, *able) if name in able)
+
+
+def _cpu(p: Problem) -> tuple[str, ...]:
+    if p.kind == "F":
+        return _cpu_depthwise(p) if p.depthwise else _cpu_dense(p)
+    return _cpu_depthwise_gradient(p) if p.depthwise else _cpu_dense_gradient(p)
+
+
+def _cpu_depthwise(p: Problem) -> tuple[str, ...]:
+    spec = p.spec
+    if spec.scalar:
+        work = sum(reads(a) for a in spec.axes) if len(spec.axes) == 1 else math.prod(reads(a) for a in spec.axes)
+        if p.dtype.kind in "fc" and work > 60 * fourier.operations(spec):
+            return ("fourier",)
+        if len(spec.axes) == 1 and p.dtype.kind == "f" and (p.cin < 8 or tapsum.terms(spec) > 16):
+            return ("banded", "tapsum", "fourier")
+        return ("tapsum", "banded", "fourier")
+    return ("tapsum", "convolution", "direct")
+
+
+def _cpu_dense(p: Problem) -> tuple[str, ...]:
+    spec = p.spec
+    combs = [comb(a) for a in spec.axes]
+    groups = spec.groups or 1
+    near = math.prod(blocks.touched(c) for c in combs)
+    width = math.prod(c.width for c in combs)
+    phases = math.prod(c.phases for c in combs)
+    gathered = width * p.cin
+    scattered = near * phases * p.cout * math.prod(c.step for c in combs[:1])
+    products = ("columns", "blocks") if gathered <= 2 * scattered else ("blocks", "columns")
+    if len(spec.axes) == 2 and p.dtype == np.float32 and max(p.cin, p.cout * phases) > 16 * groups:
+        if min(p.cin // groups, p.cout * phases // groups) >= 8 and width <= 64:
+            return ("convolution", *products)
+    return (*products, "convolution")
+
+
+def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
+    spec = p.spec
+    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
+        return ("banded", "rows", "taps")
+    return ("rows", "taps")
+
+
+def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
+    combs = [comb(a) for a in p.spec.axes]
+    near = math.prod(blocks.touched(c) for c in combs)
+    if math.prod(c.step for c in combs) == 1 or near > 16:
+        return ("taps", "shifted")
+    return ("shifted", "taps")
+
+
+def _accelerator(p: Problem) -> tuple[str, ...]:
+    """cuDNN reads `direct`: a reversed kernel with base dilation is backward-data, a dilated window the kernel gradient."""
+    spec = p.spec
+    if p.kind == "F":
+        if p.depthwise:
+            long = len(spec.axes) == 1 and tapsum.terms(spec) > 64
+            return ("banded", "tapsum") if long else ("tapsum", "convolution", "fourier")
+        if (spec.groups or 1) > 1 and any(a.up > 1 for a in spec.axes):
+            return ("convolution", "columns")
+        if p.dtype.kind in "iuc":
+            return ("columns", "blocks")
+        both = any(a.up > 1 for a in spec.axes) and any(a.down > 1 or a.dilation > 1 for a in spec.axes)
+        return ("convolution",) if both else ("direct",)
+    if p.depthwise:
+        return ("banded", "taps") if spec.scalar and len(spec.axes) == 1 else ("taps", "rows")
+    if p.dtype.kind in "iuc" or (spec.groups or 1) > 1 or any(a.up > 1 for a in spec.axes):
+        return ("taps", "shifted")
+    return ("direct",)
