@@ -1,4 +1,4 @@
-"""resize: the loops' matrix for every method, border and rational factor; jax.image.resize to the last border sample."""
+"""resize: the loops' matrix for every method, border and factor; jax.image.resize to the last sample of the border."""
 
 from fractions import Fraction
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.errors import ShapeError, complaint
@@ -88,12 +88,7 @@ class Reassemble(LinearMap):
         weights = _blocked(weights.reshape(math.prod(own), *weights.shape[len(own):]), self.up)
         extra = math.prod(lead[: len(lead) - len(own)])
         z = x.astype(dtype).reshape(extra, math.prod(own), *x.shape[-ndim - 1: -1], groups, x.shape[-1] // groups)
-        if self.scatter:
-            coarse = jax.ShapeDtypeStruct((*z.shape[:2], *self.size, *z.shape[-2:]), dtype)
-            geometry = (self.up, self.pads, self.out)
-            (y,) = jax.linear_transpose(lambda coarse: _dense(coarse, weights, geometry), coarse)(z)
-        else:
-            y = _gathered(z, weights, (self.up, self.pads, self.out))
+        y = (_spread if self.scatter else _gathered)(z, weights, (self.up, self.pads, self.out, self.window))
         return y.reshape(*lead, *y.shape[2: 2 + ndim], x.shape[-1])
 
     def _transpose(self) -> LinearMap:
@@ -117,7 +112,8 @@ class Reassemble(LinearMap):
         return jnp.result_type(dtype, weak if self.weak else self.weights.dtype)
 
 
-Geometry = tuple[tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]  # up, pads, out
+Ints = tuple[int, ...]
+Geometry = tuple[Ints, tuple[tuple[int, int], ...], Ints, Ints]  # up, pads, out, window
 
 
 def _blocked(weights: Array, up: tuple[int, ...]) -> Array:
@@ -134,10 +130,9 @@ def _blocked(weights: Array, up: tuple[int, ...]) -> Array:
 
 def _views(x: Array, weights: Array, geometry: Geometry) -> list[Array]:
     """For each tap what all coarse positions read: shifted windows of x (extra, batch, *space, groups, channels)."""
-    up, pads, _ = geometry
+    up, pads, _, window = geometry
     blocks = weights.shape[1: 1 + 2 * len(up): 2]
     z = jnp.pad(x, [(0, 0), (0, 0), *pads, (0, 0), (0, 0)]) if any(map(any, pads)) else x
-    window = [n - b + 1 for n, b in zip(z.shape[2:-2], blocks, strict=True)]
     return [z[(slice(None), slice(None), *(slice(j, j + b) for j, b in zip(tap, blocks, strict=True)))]
             for tap in product(*map(range, window))]
 
@@ -153,11 +148,34 @@ def _joined(y: Array, out: tuple[int, ...]) -> Array:
 def _dense(x: Array, weights: Array, geometry: Geometry) -> Array:
     """One batched matrix product over the taps: the form whose derivatives are matrix products too."""
     ndim = len(geometry[0])
-    coarse, phase = "hijk"[:ndim], "rstu"[:ndim]
-    split = "".join(map("".join, zip(coarse, phase, strict=True)))
+    coarse, split = _letters(ndim)
     views = jnp.stack(_views(x, weights, geometry), axis=2 + ndim)
     y = jnp.einsum(f"eb{coarse}dgc,b{split}dg->eb{split}gc", views, weights, preferred_element_type=_wide(x.dtype))
     return _joined(y.astype(x.dtype), geometry[2])
+
+
+@partial(jax.jit, static_argnums=(2,))
+def _spread(y: Array, weights: Array, geometry: Geometry) -> Array:
+    """The transpose of `_dense` in x, for integers too: what each tap contributes, shifted back and added."""
+    up, pads, out, window = geometry
+    ndim, blocks = len(up), weights.shape[1: 1 + 2 * len(up): 2]
+    coarse, split = _letters(ndim)
+    rest = [(0, b * s - n) for b, s, n in zip(blocks, up, out, strict=True)]
+    y = jnp.pad(y, [(0, 0), (0, 0), *rest, (0, 0), (0, 0)])
+    y = y.reshape(*y.shape[:2], *weights.shape[1: 1 + 2 * ndim], *y.shape[-2:])
+    wide = _wide(y.dtype)
+    shares = jnp.einsum(f"eb{split}gc,b{split}dg->deb{coarse}gc", y, weights, preferred_element_type=wide)
+    total = jnp.zeros((), wide)
+    for share, tap in zip(shares, product(*map(range, window)), strict=True):
+        shifts = [(j - lo, k - 1 - j - hi, 0) for j, k, (lo, hi) in zip(tap, window, pads, strict=True)]
+        total = total + lax.pad(share, jnp.zeros((), wide), [(0, 0, 0)] * 2 + shifts + [(0, 0, 0)] * 2)
+    return total.astype(y.dtype)
+
+
+def _letters(ndim: int) -> tuple[str, str]:
+    """The coarse axes of an einsum, and the coarse axes with their phases between."""
+    coarse, phase = "hijk"[:ndim], "rstu"[:ndim]
+    return coarse, "".join(map("".join, zip(coarse, phase, strict=True)))
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
