@@ -14,7 +14,7 @@ import flax
 import jax
 import numpy as np
 
-from deconvjax import check, draw
+from deconvjax import check
 from deconvjax.demo import pictures
 from deconvjax.demo.camera import FACTOR, SPACE, camera, interpolators
 from deconvjax.demo.model import Upsampler
@@ -29,7 +29,7 @@ CENTRES = {"camera": (0.27, 0.49), "coffee": (0.42, 0.44), "chelsea": (0.38, 0.5
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `deconvjax demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR", help="folder for the results")
-    parser.add_argument("--steps", type=_at_least(1), default=800, metavar="N", help="training steps")
+    parser.add_argument("--steps", type=_at_least(1), default=1200, metavar="N", help="training steps")
     parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of the training patches")
 
 
@@ -72,8 +72,8 @@ def show_operator(report: Report) -> None:
     _say(report, "1  The camera: blur, then keep every fourth sample of every fourth row",
          f"A   = {a}\nA.T = {a.T}", str(adjoint),
          f"A small one, {small}, as a matrix, and its transpose:\n{matrix}\n\n{transpose}")
-    report.picture("matrix", draw.matrix(small, stencil=False), "The small camera as a matrix: every output "
-                   "reads a blurred stretch of the input. Its transpose: every sample paints that stretch.")
+    report.picture("matrix", pictures.matrices(np.asarray(small.matrix())), "The small camera as a matrix: every "
+                   "output reads a blurred stretch of the input. Its transpose: every sample paints that stretch.")
 
 
 def show_transpose(report: Report) -> None:

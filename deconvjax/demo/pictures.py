@@ -29,6 +29,28 @@ def row(panels: Panels, width: float = 3.2) -> Figure:
     return figure
 
 
+def matrices(a: np.ndarray) -> Figure:
+    """A and its transpose as coloured cells of one scale, entries to two places.
+
+    >>> [axis.get_title() for axis in matrices(np.eye(2, 6)).axes]
+    ['A   2 × 6', 'Aᵀ   6 × 2']
+    """
+    with drawing("light") as colours:
+        sides = (a.shape[1], a.shape[0])
+        figure, axes = blank(0.6 * sum(sides) + 1.2, 0.42 * max(sides) + 0.4, 2, tuple(map(float, sides)))
+        for axis, values, name in zip(axes, (a, a.T), ("A", "Aᵀ"), strict=True):
+            limit = float(np.abs(a).max()) or 1.0
+            axis.imshow(values, cmap=colours.diverging, vmin=-limit, vmax=limit, aspect=0.7)
+            axis.set_title(f"{name}   {values.shape[0]} × {values.shape[1]}")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            for (row, column), value in np.ndenumerate(values):
+                if abs(value) >= 0.005:
+                    ink = "white" if abs(value) > 0.7 * limit else "black"
+                    axis.text(column, row, f"{value:.2f}".replace("0.", "."), ha="center", va="center", color=ink)
+    return figure
+
+
 def zoom(picture: np.ndarray, centre: tuple[float, float], side: int = 96, factor: int = 1) -> np.ndarray:
     """A square of `side` pixels around `centre` (fractions of height and width); side/factor where coarser by factor.
 
