@@ -61,7 +61,8 @@ def deconvolution(weight: Any, stride: Ints = 1, pad: Ints = 0, dilation: Ints =
 def bilinear_filler(shape: Sequence[int]) -> np.ndarray:
     """w[..., y, x] = (1 - |y/f - c|)(1 - |x/f - c|),  f = ceil(k/2), c = (k-1)/(2f): Caffe's BilinearFiller.
 
-    What `weight_filler { type: "bilinear" }` writes. For upsampling by F: kernel 2F - F%2, stride F, pad ceil((F-1)/2), group = channels. Four axes, the last two equal.
+    What `weight_filler { type: "bilinear" }` writes; four axes, the last two equal. For upsampling by F: kernel
+    2F - F%2, stride F, pad ceil((F-1)/2), group = channels.
 
     >>> print(bilinear_filler((1, 1, 4, 4))[0, 0])
     [[0.0625 0.1875 0.1875 0.0625]

@@ -5,10 +5,10 @@ import random
 
 import numpy as np
 import pytest
+
 from deconvjax.compat import resolve
 from deconvjax.compat.resolve import Periodic
 from deconvjax.errors import ShapeError
-
 from tests.compat.oracles import conv_matrix, forward_same, run_stage, scatter, window_of
 
 LIMIT = 2000
@@ -378,10 +378,12 @@ def test_forward_convolutions():
             (resolve.torch_conv, {"padding": "same"}, torch_same) if s == 1 else
             (resolve.torch_conv, {"padding": "valid"}, (0, 0)),
             (resolve.lax_conv, {"padding": (a, b)}, (a, b)), (resolve.lax_conv, {"padding": "SAME"}, upper),
-            (resolve.lax_conv, {"padding": "SAME_LOWER"}, lower), (resolve.flax_conv, {"padding": "CAUSAL"}, (taps - 1, 0)),
+            (resolve.lax_conv, {"padding": "SAME_LOWER"}, lower),
+            (resolve.flax_conv, {"padding": "CAUSAL"}, (taps - 1, 0)),
             (resolve.onnx_conv, {"pads": (a, b)}, (a, b)), (resolve.onnx_conv, {"auto_pad": "SAME_UPPER"}, upper),
             (resolve.onnx_conv, {"auto_pad": "SAME_LOWER"}, lower), (resolve.onnx_conv, {"auto_pad": "VALID"}, (0, 0)),
-            (resolve.keras_conv, {"padding": "same"}, upper), (resolve.keras_conv, {"padding": "causal"}, (taps - 1, 0)),
+            (resolve.keras_conv, {"padding": "same"}, upper),
+            (resolve.keras_conv, {"padding": "causal"}, (taps - 1, 0)),
         ])
         return resolver, arguments | {"stride": s, "dilation": d}, False, conv_matrix(i, w, s, d, *pads) @ x
     check(0, case)

@@ -1,4 +1,4 @@
-"""PyTorch's convolutions and rearrangements on PyTorch's layout (N, C, *space), unbatched (C, *space) included."""
+"""PyTorch's convolutions on PyTorch's layout (N, C, *space), unbatched (C, *space) included."""
 
 from __future__ import annotations
 
