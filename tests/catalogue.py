@@ -4,6 +4,7 @@ Add an operator here, and transposition, matrix, pytree behaviour, laws and chec
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import jax
@@ -96,6 +97,29 @@ CASES = [
     Case("conv_transpose sized", lambda: dj.conv_transpose(taps(3, 1, 1), strides=3, output_shape=7), ((3, 1),)),
     Case("conv_transpose circular", lambda: dj.conv_transpose(taps(5, 1, 2), strides=2, padding="CIRCULAR"), ((3, 2),)),
     Case("conv_transpose grouped", lambda: dj.conv_transpose(taps(3, 2, 2, 4), strides=2, groups=2), ((2, 3, 4),)),
+    # interpolation
+    Case("resize", lambda: dj.resize(2, axes=-1), ((4,), c64(2, 3))),
+    Case("resize nearest", lambda: dj.resize(Fraction(3, 2), "nearest", axes=-1), ((4,), (3,))),
+    Case("resize cubic down", lambda: dj.resize(Fraction(2, 3), "cubic", axes=-1), ((6,), (7,))),
+    Case("resize lanczos3 at the edge", lambda: dj.resize(3, "lanczos3", border="edge", axes=-2), ((4, 2),)),
+    Case("resize into zeros, 2-D", lambda: dj.resize((2, 3), border="zero", axes=(-3, -2)), ((3, 2, 2),)),
+    Case("resize 2-D", lambda: dj.resize((2, Fraction(1, 2)), "cubic", axes=(-2, -1), a=-0.75), ((3, 5),)),
+    Case("resize smoothed", lambda: dj.resize(Fraction(1, 3), axes=-1, antialias=True), ((7,),)),
+    Case("resize area", lambda: dj.resize(Fraction(3, 4), "area", axes=-1), ((8,),)),
+    # channels to space, pooling, taps that vary
+    Case("pixel_shuffle", lambda: dj.pixel_shuffle(2), ((2, 3, 4), c64(2, 1, 2, 8))),
+    Case("pixel_shuffle 1-D, DCR", lambda: dj.pixel_shuffle((3,), order="DCR"), ((2, 6),)),
+    Case("pixel_unshuffle", lambda: dj.pixel_unshuffle((2, 1)), ((4, 3, 2),)),
+    Case("average_pool", lambda: dj.average_pool(2, 2), ((4, 5, 2), c64(3, 3, 1))),
+    Case("average_pool same", lambda: dj.average_pool((3,), 2, "SAME"), ((6, 2),)),
+    Case("average_pool of what is there", lambda: dj.average_pool((3,), 2, 1, count_include_pad=False), ((5, 2),)),
+    Case("unpool", lambda: dj.unpool(np.array([[[1], [0]], [[5], [0]]]), (2, 3)), ((2, 2, 1), c64(2, 2, 2, 1))),
+    Case("unpool in a batch", lambda: dj.unpool(np.array([[[1, 0]], [[2, 2]]]), (3,)), ((2, 1, 2),)),
+    Case("reassemble", lambda: dj.reassemble(taps(4, 3), (2,)), ((2, 1), (2, 2, 2))),
+    Case("reassemble 2-D, grouped, at the edge",
+         lambda: dj.reassemble(taps(3, 2, 2, 3, 2), (2, 1), groups=2, border="edge"), ((2, 2, 4),)),
+    Case("reassemble in a batch", lambda: dj.reassemble(taps(2, 5, 2), (3,)), ((2, 2, 1), (3, 2, 2, 1))),
+    Case("reassemble complex", lambda: dj.reassemble(taps(4, 3, dtype=np.complex64), (2,)), (c64(2, 1), (2, 1))),
     # the algebra
     Case("identity", lambda: dj.identity, ((3,), ((2,), (3,)))),
     Case("zero", lambda: dj.zero, ((3,),)),
