@@ -53,12 +53,15 @@ class Extend(LinearMap):
 
     def _apply(self, x: Any) -> Any:
         x = jnp.asarray(x)
+        dtype = x.dtype
+        if self.fold and jnp.issubdtype(dtype, jnp.inexact) and dtype.itemsize == 2:
+            x = x.astype(jnp.float32)  # sums of many half-precision numbers
         act: Callable[[jax.Array, int, int, tuple[Run, ...]], jax.Array] = _fold if self.fold else _extend
         for axis, (lo, hi) in zip(self.axes, self.widths, strict=True):
             if lo or hi:
                 size = x.shape[axis] - (lo + hi if self.fold else 0)
                 x = act(x, x.ndim + axis, size, runs(size, lo, hi, self.mode))
-        return x
+        return x.astype(dtype)
 
     def _transpose(self) -> LinearMap:
         return replace(self, fold=not self.fold, space=self._codomain())
