@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import loadmat
 
 from deconvjax.errors import complaint
 from deconvjax.segmentation.data.sample import DataError, Sample, check_mask
@@ -109,11 +110,6 @@ def read_mask(path: Path, palette: Palette | None = None) -> np.ndarray:
 
 
 def _read_sbd(path: Path) -> np.ndarray:
-    try:
-        from scipy.io import loadmat  # only SBD's masks need SciPy
-    except ModuleNotFoundError as missing:
-        raise DataError(complaint(path.name, "SBD masks are .mat files", got="no SciPy installed", expected="scipy",
-                                  fix="pip install scipy, or convert the masks to PNG")) from missing
     return np.asarray(loadmat(path, squeeze_me=True, struct_as_record=False)["GTcls"].Segmentation).astype(np.int64)
 
 

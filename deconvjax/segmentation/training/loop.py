@@ -14,7 +14,7 @@ from deconvjax.segmentation.training.checkpoint import CheckpointError, Checkpoi
 from deconvjax.segmentation.training.config import Config
 from deconvjax.segmentation.training.evaluation import evaluate
 from deconvjax.segmentation.training.logs import Logs
-from deconvjax.segmentation.training.state import State, Trainer, forward
+from deconvjax.segmentation.training.state import State, Trainer, forward, trainer_of
 
 
 class TrainingError(RuntimeError):
@@ -36,7 +36,7 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, 
     if config.batch % config.accumulate:
         raise ValueError(complaint("--accumulate", "the batch is divided into parts", got=f"{config.accumulate} parts",
                                    expected=f"a divisor of the batch of {config.batch}", fix="use --accumulate 1"))
-    trainer = Trainer(config, len(training.classes))
+    trainer = trainer_of(config, len(training.classes))
     checkpoints = Checkpoints(out)
     state = _start(trainer, checkpoints, config, training.classes)
     start = int(state.step)

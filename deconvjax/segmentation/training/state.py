@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Trainer:
         self.structure = nnx.split(nnx.eval_shape(lambda: building.model(config, classes)), nnx.Param, ...)[0]
         self.mesh = Mesh(np.array(jax.devices()), ("batch",))
         self.step = jax.jit(self._step, donate_argnums=0)
-        self.logits = jax.jit(self._logits)
+        self.logits = jax.jit(self.predict)
 
     def fresh(self) -> State:
         """The state before the first step."""
@@ -90,12 +91,18 @@ class Trainer:
         params = optax.apply_updates(state.params, updates)
         decay = jnp.minimum(config.ema, (1 + state.step) / (10 + state.step))
         average = jax.tree_util.tree_map(lambda a, p: a + (1 - decay).astype(a.dtype) * (p - a), state.average, params)
-        report = {"loss": values.mean(), "gradient_norm": optax.global_norm(gradient)}
+        report = {"loss": values.mean(), "gradient_norm": optax.tree.norm(gradient)}
         return State(params, rest, memory, average, state.step + 1), report
 
-    def _logits(self, state: State, image: jax.Array) -> jax.Array:
+    def predict(self, state: State, image: jax.Array) -> jax.Array:
         """Float32 logits of the averaged parameters."""
         return self._model(state.average, state.rest, train=False)(_centred(image)).astype(jnp.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def trainer_of(config: Config, classes: int) -> Trainer:
+    """The trainer of a config: one, so that a run resumed or evaluated in the same process is compiled once."""
+    return Trainer(config, classes)
 
 
 def forward(trainer: Trainer, state: State) -> Callable[[Any], jax.Array]:

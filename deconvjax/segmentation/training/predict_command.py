@@ -1,0 +1,62 @@
+"""`deconvjax predict`: masks and overlays for pictures, or the model as one exported file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from deconvjax.errors import complaint
+from deconvjax.segmentation.data import DataError
+from deconvjax.segmentation.data.files import PICTURES, read_image
+from deconvjax.segmentation.training.evaluate_command import inference_arguments
+from deconvjax.segmentation.training.evaluation import Inference
+from deconvjax.segmentation.training.exporting import export_model
+from deconvjax.segmentation.training.options import refused, trained
+from deconvjax.segmentation.training.picture import write_mask, write_overlay
+from deconvjax.segmentation.training.state import forward
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Which run, which pictures, where to."""
+    parser.add_argument("--run", required=True, dest="folder", help="folder that `train --out` wrote")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which state")
+    parser.add_argument("--out", default="predictions", help="folder for NAME.png and NAME_overlay.png")
+    parser.add_argument("--export", default="", metavar="FILE", help="write the model as a jax.export file instead")
+    parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("H", "W"), help="size of --export")
+    parser.add_argument("images", nargs="*", help="pictures, or folders of pictures")
+    inference_arguments(parser)
+
+
+@refused
+def run(options: argparse.Namespace) -> int:
+    """Write what was asked for and say where."""
+    _, classes, trainer, state = trained(options.folder, options.checkpoint)
+    if options.export:
+        print(f"wrote {export_model(trainer, state, options.export, size=tuple(options.size))}")
+        return 0
+    paths = _pictures(options.images)
+    inference = Inference(options.window, tuple(options.scales), options.flip)
+    target = Path(options.out)
+    target.mkdir(parents=True, exist_ok=True)
+    for path in tqdm(paths, unit="image"):
+        image = read_image(path)
+        mask = inference(forward(trainer, state), image, len(classes)).argmax(-1)
+        write_mask(mask, target / f"{path.stem}.png")
+        write_overlay(image, mask, target / f"{path.stem}_overlay.png")
+    print(f"wrote {2 * len(paths)} pictures to {target}")
+    return 0
+
+
+def _pictures(given: list[str]) -> list[Path]:
+    found: list[Path] = []
+    for word in given:
+        path = Path(word)
+        found += sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES) if path.is_dir() else [path]
+    missing = [str(path) for path in found if not path.is_file()]
+    if missing or not found:
+        raise DataError(complaint("predict", "no picture to read" if not found else "no such file",
+                                  got=", ".join(missing[:5]) or "an empty list", expected="pictures or folders of them",
+                                  fix="deconvjax predict --run RUN picture.jpg"))
+    return found
