@@ -11,7 +11,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(static, dataclasses.field))
 def final_map(cls: type[Map]) -> type[Map]:
     """Register a LinearMap subclass as frozen dataclass and pytree; fields made by `static()` are structure."""
     frozen = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
@@ -42,14 +43,15 @@ def _missing(*_: Any) -> Any:
 class Upstairs:
     """What floors above this file add to every map: each fills its slots when it is imported.
 
-    Imports go down only, and still `A @ B`, `A(x)` and `A.explain()` are methods of every map: `algebra.combine` fills
-    the first four slots, `deconvjax.rewrite` the next two, `deconvjax.read` the rest.
+    Imports go down only, and still `A @ B`, `A(x)` and `A.explain()` are methods of every map: the algebra fills
+    the first five slots, `deconvjax.rewrite` the next two, `deconvjax.read` the rest.
     """
 
     compose: Callable[[LinearMap, LinearMap], LinearMap] = _missing
     add: Callable[[LinearMap, LinearMap], LinearMap] = _missing
     scale: Callable[[Any, LinearMap], LinearMap] = _missing
     cast: Callable[[LinearMap, Space], LinearMap] = _missing
+    atomic: Callable[[LinearMap], LinearMap] = _missing
     plan: Callable[[LinearMap], LinearMap] = lambda bound: bound
     simplify: Callable[[LinearMap], LinearMap] = _missing
     explain: Callable[[LinearMap], Any] = _missing
@@ -259,6 +261,24 @@ class LinearMap:
     def simplify(self) -> LinearMap:
         """An equal map with every law applied that holds without knowing more than the structure."""
         return UPSTAIRS.simplify(self)
+
+    def plan(self, how: str = "on") -> LinearMap:
+        """The cheapest equal map, which is what `A(x)` runs; `A.plan("off")` is A, run exactly as written.
+
+        >>> import deconvjax as dj
+        >>> A = (dj.downsample(2) @ dj.convolve([1, 2, 1])).on((9,))
+        >>> A.plan()
+        <upfirdn(3 taps, up=1, down=2) : float32[9] -> float32[5]>
+        >>> A.plan("off")
+        <atomic(downsample(2) @ convolve(3 taps)) : float32[9] -> float32[5]>
+        """
+        if how not in ("on", "off"):
+            raise ValueError(complaint(f"{self._label()}.plan", "it is on or off", got=repr(how),
+                                       expected="'on' or 'off'", fix="A.plan() for the plan, A.plan('off') for A as written"))
+        if how == "off":
+            return UPSTAIRS.atomic(self)
+        self._bound_space("plan()")
+        return UPSTAIRS.plan(self)
 
     def __repr__(self) -> str:
         shapes = "" if self.space is None else f" : {self.space} -> {self._codomain()}"

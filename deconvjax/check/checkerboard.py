@@ -44,8 +44,8 @@ def checkerboard(a: LinearMap, *, axes: Axes = None) -> Checkerboard:
     """spread = max |g_r - g_r'| / max |g|,  g_r = sum_j h[s j + r]: unequal phases print a pattern on flat areas.
 
     That the stride divides the window is neither necessary (bilinear 5 taps at stride 3) nor sufficient (random 4 taps
-    at stride 2): these gains are the test, H(2 pi m/s) = 0 for m = 1 ... s-1. Whatever the map is made of, its answer to
-    constants is read in the middle, where no border is felt; `str` of the report says the verdict.
+    at stride 2): these gains are the test, H(2 pi m/s) = 0 for m = 1 ... s-1. Whatever the map is made of, its answer
+    to constants is read in the middle, where no border is felt; `str` of the report says the verdict.
 
     Args:
         a: a bound map that repeats itself along its space axes (any chain of rate changes, filters, shuffles).
@@ -140,7 +140,8 @@ class _Probe:
         """Responses to ones on each input channel, one after the other."""
         if -1 in self.where:
             return self(np.ones(self.shape))[None, ..., None]
-        return self(np.ones(self.shape) * np.eye(self.shape[-1]).reshape(-1, *(1,) * (len(self.shape) - 1), self.shape[-1]))
+        n = self.shape[-1]
+        return self(np.ones(self.shape) * np.eye(n).reshape(n, *(1,) * (len(self.shape) - 1), n))
 
 
 def _middle(shape: tuple[int, ...], where: tuple[int, ...]) -> np.ndarray:

@@ -11,9 +11,12 @@ Linen users wrap any of them in one line of Flax's own bridge:
 
 from deconvjax.nn import init
 from deconvjax.nn.as_map import as_map, from_map
+from deconvjax.nn.carafe import Carafe
 from deconvjax.nn.constraint import dc_constraint
 from deconvjax.nn.conv import Conv
 from deconvjax.nn.conv_transpose import ConvTranspose
+from deconvjax.nn.convex import ConvexUpsample
+from deconvjax.nn.dysample import DySample
 from deconvjax.nn.pixel_shuffle import PixelShuffle
 from deconvjax.nn.pooling import BlurPool, MaxPool, MaxUnpool
 from deconvjax.nn.swap import swap
@@ -21,8 +24,11 @@ from deconvjax.nn.upsample import ResizeConv, Upsample
 
 __all__ = [
     "BlurPool",
+    "Carafe",
     "Conv",
     "ConvTranspose",
+    "ConvexUpsample",
+    "DySample",
     "MaxPool",
     "MaxUnpool",
     "PixelShuffle",

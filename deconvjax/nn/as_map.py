@@ -148,7 +148,8 @@ def from_map(
     elif features is None:
         if not a.is_bound:
             raise UnboundError(complaint("from_map", "the length of the bias is unknown", got="an unbound map",
-                                         expected="a bound map, or features=", fix="from_map(a, use_bias=True, features=n)"))
+                                         expected="a bound map, or features=",
+                                         fix="from_map(a, use_bias=True, features=n)"))
         if not a._codomain().is_array:
             raise ShapeError(complaint("from_map", "a bias is added to one array", got=a, expected="an array codomain",
                                        fix="use_bias=False"))

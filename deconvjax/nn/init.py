@@ -178,7 +178,7 @@ def polyphase_glorot(
 
 
 def _polyphase(
-    operator: str, scale: float, strides: Any, dilation: Any, transpose_kernel: bool, groups: int, distribution: str,
+    operator: str, scale: float, strides: Any, dilation: Any, transpose_kernel: bool, groups: int, distribution: Any,
     glorot: bool,
 ) -> Initializer:
     one_of(distribution, ("truncated_normal", "normal", "uniform"), operator, "distribution")

@@ -1,7 +1,7 @@
 """Flax's padding arguments as geometry: integers only, one function for each layer.
 
-    Conv            pads of the input, or a border rule that extends it before a VALID stage
-    ConvTranspose   pads (lo, hi) of the zero-stuffed input, and for CIRCULAR how much is folded back
+Conv            pads of the input, or a border rule that extends it before a VALID stage
+ConvTranspose   pads (lo, hi) of the zero-stuffed input, and for CIRCULAR how much is folded back
 """
 
 from __future__ import annotations

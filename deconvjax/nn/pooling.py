@@ -101,7 +101,7 @@ class MaxUnpool(nnx.Module):
         if jnp.shape(inputs) != jnp.shape(switches):
             raise ShapeError(complaint("MaxUnpool", "each value needs its switch",
                                        got=f"inputs {jnp.shape(inputs)}, switches {jnp.shape(switches)}",
-                                       expected="equal shapes", fix="use the switches of the pooling of this very input"))
+                                       expected="equal shapes", fix="use the switches of the pooling of this input"))
         if output_shape is None:
             space = jnp.shape(inputs)[-1 - len(self.window): -1]
             output_shape = tuple((n - 1) * s + k - 2 * p for n, s, k, p in
@@ -163,7 +163,7 @@ class BlurPool(nnx.Module):
 def _sizes(value: Any, operator: str) -> tuple[int, ...]:
     count = length(value)
     if count == 0:
-        raise ShapeError(complaint(operator, "no space axes are named", got="()", expected="one int for each space axis",
-                                   fix="use 2 for images"))
+        raise ShapeError(complaint(operator, "no space axes are named", got="()",
+                                   expected="one int for each space axis", fix="use 2 for images"))
     name = "strides" if operator == "BlurPool" else "window"
     return integers(value, 2 if count is None else count, operator, name, 1)

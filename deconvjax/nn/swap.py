@@ -18,7 +18,7 @@ _TRANSPOSE = ("strides", "padding", "kernel_dilation", "use_bias", "mask", "dtyp
 
 
 def swap(model: Model) -> Model:
-    """swap(model)(x) = model(x): every `nnx.Conv` and `nnx.ConvTranspose` in it replaced by this module's, in place.
+    """y = m(x) as before: every `nnx.Conv` and `nnx.ConvTranspose` in it replaced by this module's, in place.
 
     The new layers hold the very same parameters (`nnx.Param` objects, so an optimizer or a checkpoint that knows them
     still does). Subclasses of Flax's layers are left alone, and so are circular transposed convolutions with

@@ -13,12 +13,13 @@ from flax.nnx.nn import dtypes
 from deconvjax import filters
 from deconvjax.algebra import LinearMap
 from deconvjax.axis import Rate
-from deconvjax.errors import ShapeError, complaint
+from deconvjax.errors import complaint
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
+from deconvjax.nn.carafe import scales
 from deconvjax.nn.conv import Conv
 from deconvjax.nn.machinery import Ints, affine, linear_part, promoted
-from deconvjax.ops.arguments import integer, integers, length, one_of
+from deconvjax.ops.arguments import integer, integers, one_of
 from deconvjax.ops.resize import resize
 from deconvjax.space import Space
 
@@ -26,7 +27,7 @@ _TAPS = {"nearest": filters.nearest, "bilinear": filters.bilinear, "cubic": filt
 
 
 class Upsample(nnx.Module):
-    """y[n] = sum_i h(s - i) x[i],  s = (n + 1/2)/scale - 1/2: interpolation of each channel, `scale` times as many samples.
+    """y[n] = sum_i h(s - i) x[i],  s = (n + 1/2)/scale - 1/2: interpolation to `scale` times as many samples.
 
     Fixed, it is `deconvjax.resize`. With `learnable=True` the same taps are the initial kernel of a transposed
     convolution with stride `scale`: depthwise, `(*window, 1, features)`, or with `mixing=True` from every channel to
@@ -75,7 +76,7 @@ class Upsample(nnx.Module):
         rngs: nnx.Rngs | None = None,
     ):
         del rngs  # nothing is drawn; accepted because every other layer takes it
-        self.scale = _scale(scale, "Upsample")
+        self.scale = scales(scale, "Upsample")
         self.method = one_of(method, tuple(_TAPS), "Upsample", "method")
         self.border = one_of(border, ("edge", "zero"), "Upsample", "border")
         self.learnable, self.mixing, self.features = learnable, mixing, features
@@ -178,18 +179,14 @@ class ResizeConv(nnx.Module):
 
     def operator(self, kernel: Any) -> LinearMap:
         """The unbound map x -> A x for these kernel values."""
-        axes = tuple(range(-len(self.scale) - 1, -1))
-        return self.conv.operator(kernel) @ resize(self.scale, self.method, border=self.border, axes=axes)
+        return self.conv.operator(kernel) @ self._fixed()
 
     def linear_part(self, space: Space) -> LinearMap:
         """A on `space`, with the layer's present kernel."""
-        wide = resize(self.scale, self.method, border=self.border, axes=tuple(range(-len(self.scale) - 1, -1))).on(space)
+        wide = self._fixed().on(space)
         return self.conv.linear_part(wide._codomain()) @ wide
 
+    def _fixed(self) -> LinearMap:
+        axes = tuple(range(-len(self.scale) - 1, -1))
+        return resize(self.scale, self.method, border=self.border, axes=axes)
 
-def _scale(scale: Any, operator: str) -> tuple[int, ...]:
-    count = length(scale)
-    if count == 0:
-        raise ShapeError(complaint(operator, "scale is empty", got="()", expected="one int for each space axis",
-                                   fix="use scale=2 for images"))
-    return integers(scale, 2 if count is None else count, operator, "scale", 1)

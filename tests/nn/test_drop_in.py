@@ -31,9 +31,9 @@ def drawn(kind, count, seed):
         ndim = choose.choice([1, 1, 2, 3]) if kind is nn.Conv else choose.choice([1, 1, 2, 2, 3])
         size = tuple(choose.randint(1, 5 if ndim < 3 else 3) for _ in range(ndim))
         space = tuple(choose.randint(3, 7 if ndim < 3 else 4) for _ in range(ndim))
-        each = choose.choice([lambda f: f(), lambda f: tuple(f() for _ in range(ndim))])
-        options = {"strides": each(lambda: choose.randint(1, 4)), "kernel_dilation": each(lambda: choose.randint(1, 3)),
-                   "use_bias": choose.random() < 0.5}
+        each = choose.choice([lambda f, _: f(), lambda f, n: tuple(f() for _ in range(n))])
+        options = {"strides": each(lambda: choose.randint(1, 4), ndim),
+                   "kernel_dilation": each(lambda: choose.randint(1, 3), ndim), "use_bias": choose.random() < 0.5}
         names = ["SAME", "VALID", "CIRCULAR"]
         if kind is nn.Conv:
             names += ["REFLECT", "SAME_LOWER"] + ["CAUSAL"] * (ndim == 1)
@@ -44,7 +44,7 @@ def drawn(kind, count, seed):
                     [(choose.randint(-1, 5), choose.randint(-1, 5)) for _ in size]]
         options["padding"] = choose.choice([*names, *explicit])
         if kind is nn.Conv and not isinstance(options["padding"], str):
-            options["input_dilation"] = each(lambda: choose.randint(1, 3))
+            options["input_dilation"] = each(lambda: choose.randint(1, 3), ndim)
         if options.get("transpose_kernel") and options["padding"] == "CIRCULAR":
             continue  # the documented difference, below
         made.append((size, options, space))
@@ -165,7 +165,8 @@ def test_parameters_metadata_and_checkpoints(kind, flax_kind, transpose_kernel):
     if kind is nn.ConvTranspose:
         options["transpose_kernel"] = transpose_kernel
     with jax.set_mesh(jax.make_mesh((2,), ("model",), axis_types=(jax.sharding.AxisType.Auto,))):
-        ours, theirs, *fresh = (k(4, 6, (3,), **options, rngs=nnx.Rngs(params=n)) for n in (7, 8) for k in (kind, flax_kind))
+        ours, theirs = (k(4, 6, (3,), **options, rngs=nnx.Rngs(params=7)) for k in (kind, flax_kind))
+        fresh = [k(4, 6, (3,), **options, rngs=nnx.Rngs(params=8)) for k in (kind, flax_kind)]
     mine, yours = (nnx.to_flat_state(nnx.state(layer)) for layer in (ours, theirs))
     assert dict(mine).keys() == dict(yours).keys() == {("kernel",), ("bias",)}
     for path, variable in yours:
