@@ -3,6 +3,9 @@
 The vocabulary, in groups; nothing else lives here.
 """
 
+import importlib
+from types import ModuleType
+
 # The algebra: what maps are made of.
 from deconvjax.algebra import LinearMap, atomic, block_diagonal, identity, row, stack, zero
 
@@ -64,3 +67,17 @@ __all__ = [
     "upsample",
     "zero",
 ]
+
+# Opened when first named: they need Flax or matplotlib, which composing operators does not.
+_LATER = ("compat", "draw", "nn", "segmentation")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`dj.nn`, `dj.draw` and their like, imported on first use."""
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LATER]
