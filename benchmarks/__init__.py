@@ -1,0 +1,1 @@
+"""Measurements: ours against stock JAX, Flax, torch, SciPy. Run `python -m benchmarks`."""

@@ -1,0 +1,159 @@
+"""Rows of fixed filters: FIR and resampling against SciPy, bilinear enlargement against JAX and torch, flatness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.signal
+from jax import Array, lax
+
+from benchmarks.cases import Filter, Resize
+from benchmarks.peers import torch
+from benchmarks.programs import alone, build
+from benchmarks.runner import paired
+from deconvjax import engine
+from deconvjax.axis import Axis
+from deconvjax.engine import Spec
+from deconvjax.engine.layout import canonical
+
+
+def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
+    """Forward against SciPy and lax; both gradients and the step against lax."""
+    draw = np.random.default_rng(0)
+    spec = case.spec
+    x = draw.standard_normal((case.channels, case.length, 1), dtype=np.float32)
+    taps = draw.standard_normal(case.window, dtype=np.float32)
+    ct = draw.standard_normal((case.channels, *spec.out, 1), dtype=np.float32)
+    args = tuple(map(jnp.asarray, (x, taps, ct)))
+    run = lambda x, k: engine.stage(x, k, spec)  # noqa: E731
+    stock = lambda x, k: _lax(x, k, spec)  # noqa: E731
+    affordable = case.channels * case.length * case.up * case.window / case.down < 2e9 and case.up == 1
+    records = []
+    for column in ("forward", "grad x", "grad taps", "step"):
+        built = {"ours": build(alone(run, column), *args)}
+        if affordable and (column == "forward" or case.window < 64):
+            built["lax"] = build(alone(stock, column), *args)
+        calls: dict[str, Callable] = {n: b.call for n, b in built.items()}
+        if column == "forward":
+            calls["scipy"] = lambda: scipy.signal.upfirdn(taps[::-1], x[..., 0], case.up, case.down)
+            if case.up == case.down == 1:
+                calls["scipy_oa"] = lambda: scipy.signal.oaconvolve(x[..., 0], taps[None, ::-1], axes=-1)
+            else:
+                calls["scipy_poly"] = lambda: scipy.signal.resample_poly(
+                    x[..., 0], case.up, case.down, axis=-1, window=taps
+                )
+        records.append(_record(case.name, column, calls, built, seconds, "scipy"))
+    return records
+
+
+def _lax(x: Array, k: Array, spec: Spec) -> Array:
+    (a,) = spec.axes
+    return lax.conv_general_dilated(
+        x, k[:, None, None], (a.down,), [(a.lo, a.hi)], (a.up,), (a.dilation,), dimension_numbers=canonical(1)
+    )
+
+
+def _record(row: str, column: str, calls: dict, built: dict, seconds: float, peer: str) -> dict:
+    timing = paired(calls, seconds=seconds)
+    record = {
+        "row": row,
+        "column": column,
+        "ours_ms": timing.median("ours") * 1e3,
+        "memory": built["ours"].memory,
+        "compile_s": built["ours"].compile_seconds,
+    }
+    for name in calls:
+        if name != "ours":
+            record[f"{name}_ms"] = timing.median(name) * 1e3
+            record[f"{name}_x"] = timing.ratio(name, "ours")
+    best = timing.best([n for n in calls if n.startswith(peer)])
+    if best:
+        record |= {f"{peer}_ms": timing.median(best) * 1e3, f"{peer}_x": timing.ratio(best, "ours"), peer: best}
+    return record
+
+
+def bilinear(size: int, factor: int) -> tuple[np.ndarray, Spec]:
+    """Interpolation with half-pixel centres as the transpose of a strided stage, zero borders (FCN's)."""
+    window = 2 * factor - factor % 2
+    centre = (window - 1) / 2
+    taps = 1 - np.abs(np.arange(window) - centre) / factor
+    crop = window - factor
+    return taps.astype(np.float32), Spec((Axis(size * factor, window, 1, 1, factor, crop // 2, crop - crop // 2),), None)
+
+
+def enlarge(x: Array, factor: int) -> Array:
+    """Bilinear, rows then columns, as two one-axis stages on (B, H, W, C)."""
+    b, h, w, c = x.shape
+    for axis, size in ((1, h), (2, w)):
+        taps, spec = bilinear(size, factor)
+        batch = b if axis == 1 else b * x.shape[1]
+        flat = x.reshape(batch, size, -1)
+        shape = (b, h * factor, w, c) if axis == 1 else (b, h * factor, w * factor, c)
+        x = engine.transpose(flat, jnp.asarray(taps), spec).reshape(shape)
+    return x
+
+
+def resize_rows(case: Resize, *, seconds: float) -> list[dict]:
+    """Forward and gradient in x against `jax.image.resize`, `F.interpolate` and `F.conv_transpose2d`."""
+    b, n, c, f = case.batch, case.size, case.channels, case.factor
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((b, n, n, c), dtype=np.float32)
+    ct = draw.standard_normal((b, n * f, n * f, c), dtype=np.float32)
+    args = (jnp.asarray(x), jnp.zeros(()), jnp.asarray(ct))
+    ours = lambda x, _: enlarge(x, f)  # noqa: E731
+    jax_image = lambda x, _: jax.image.resize(x, ct.shape, "bilinear")  # noqa: E731
+    peers = _torch_resize(x, ct, f)
+    records = []
+    for column in ("forward", "grad x"):
+        built = {"ours": build(alone(ours, column), *args), "jax_image": build(alone(jax_image, column), *args)}
+        calls = {name: b.call for name, b in built.items()} | peers.get(column, {})
+        records.append(_record(case.name, column, calls, built, seconds, "torch"))
+    return records
+
+
+def _torch_resize(x: np.ndarray, ct: np.ndarray, factor: int) -> dict[str, dict]:
+    if torch is None:
+        return {}
+    torch.set_num_threads(2)
+    calls: dict[str, dict] = {"forward": {}, "grad x": {}}
+    taps, spec = bilinear(x.shape[1], factor)
+    (axis,) = spec.axes
+    kernel = torch.tensor(np.outer(taps, taps)).expand(x.shape[-1], 1, *[axis.window] * 2).contiguous()
+    for label, form in (("", torch.contiguous_format), ("_last", torch.channels_last)):
+        tx = torch.tensor(np.moveaxis(x, -1, 1)).contiguous(memory_format=form)
+        tg = torch.tensor(np.moveaxis(ct, -1, 1)).contiguous(memory_format=form)
+        size = list(ct.shape[1:3])
+
+        def interpolate(tx=tx, size=size):
+            with torch.inference_mode():
+                return torch.nn.functional.interpolate(tx, size=size, mode="bilinear", align_corners=False)
+
+        def convolve(tx=tx):
+            with torch.inference_mode():
+                return torch.nn.functional.conv_transpose2d(
+                    tx, kernel, stride=factor, padding=axis.lo, groups=tx.shape[1]
+                )
+
+        def backward(tg=tg, tx=tx, size=size):
+            return torch.ops.aten.upsample_bilinear2d_backward(tg, size, list(tx.shape), False)
+
+        calls["forward"][f"torch_interpolate{label}"] = interpolate
+        calls["forward"][f"torch_conv_transpose{label}"] = convolve
+        calls["grad x"][f"torch_interpolate{label}"] = backward
+    return calls
+
+
+def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
+    """Nanoseconds per output pixel of bilinear x2 and of a 2-channel k4 s2 layer, by size."""
+    records = []
+    for size in sizes:
+        draw = np.random.default_rng(0)
+        x = jnp.asarray(draw.standard_normal((1, size // 2, size // 2, 1), dtype=np.float32))
+        built = build(lambda x: enlarge(x, 2), x)
+        timing = paired({"ours": built.call}, seconds=seconds)
+        ns = timing.median("ours") / size**2 * 1e9
+        records.append({"row": f"flat bilinear x2 {size}x{size}", "column": "forward", "ns_per_pixel": ns})
+    return records
