@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from deconvjax.algebra.linear_map import LinearMap, final_map, static
+from deconvjax.algebra.linear_map import UPSTAIRS, LinearMap, final_map, static
 from deconvjax.errors import complaint
 from deconvjax.space import Space
 
@@ -133,5 +133,6 @@ def atomic(a: LinearMap) -> LinearMap:
     return Atomic(a, a.space)
 
 
+UPSTAIRS.atomic = atomic
 identity = Identity()
 zero = Zero()

@@ -51,8 +51,6 @@ def reduced(axis: Axis) -> Axis | None:
     Axis(size=5, window=1, dilation=1, up=2, down=3, lo=0, hi=-2)
     """
     axis = axis.normal
-    if axis.window > 1 and axis.out > 1 and (alone := live(axis)) is not None and alone.count == 1:
-        return _alone(axis, alone.start)
     free = [axis.up] * (axis.size > 1) + [axis.down] * (axis.out > 1) + [axis.dilation] * (axis.window > 1)
     common = math.gcd(*free) if free else 0
     if common == 0:
@@ -62,17 +60,6 @@ def reduced(axis: Axis) -> Axis | None:
     if axis.window == 1 and (pulse := one_pulse(Axis(axis.out), axis)) is not None:
         return pulse
     return _divided(axis, common)
-
-
-def _alone(axis: Axis, n: int) -> Axis | None:
-    """The axis of which output n alone is not zero: any step that is long enough would do, so one is agreed on."""
-    one = reduced(Axis(axis.size, axis.window, axis.dilation, axis.up, 1, axis.lo - n * axis.down,
-                       axis.taps - axis.dense - axis.lo + n * axis.down))
-    if one is None:
-        return None
-    step = one.dense + one.taps - 1
-    lo = one.lo + n * step
-    return replace(one, down=step, lo=lo, hi=(axis.out - 1) * step + one.taps - one.dense - lo)
 
 
 def _divided(axis: Axis, common: int) -> Axis:
@@ -92,6 +79,7 @@ def unite(outer: Axis, inner: Axis) -> Fusion | None:
            and  (o.lo < o.up  or  i.lo >= i.taps - i.down)        no sample before the first is read, or none is there
            and  (o.hi < o.up  or  i.down*i.out - i.lo >= i.dense)      the same behind the last
 
+    Where neither holds, the few samples outside are looked at one by one: stuffing may have left them zero all the same.
     With coprime factors u2 | (n*d2 + j2*l2 - lo2) follows from the product equation, so nothing is gained or lost.
 
     >>> unite(Axis(size=2, up=2, hi=1), Axis(size=5, down=3)).axis      # up 2 after down 3, as one pulse
@@ -100,9 +88,9 @@ def unite(outer: Axis, inner: Axis) -> Fusion | None:
     outer, inner = outer.normal, inner.normal
     if math.gcd(outer.up, inner.down) > 1:
         return None
-    if outer.lo >= outer.up and inner.lo < inner.taps - inner.down:
-        return None
-    if outer.hi >= outer.up and inner.down * inner.out - inner.lo < inner.dense:
+    before = outer.lo >= outer.up and inner.lo < inner.taps - inner.down
+    behind = outer.hi >= outer.up and inner.down * inner.out - inner.lo < inner.dense
+    if (before or behind) and _lost(outer, inner):
         return None
     up, down = inner.up * outer.up, inner.down * outer.down
     lo = outer.up * inner.lo + inner.down * outer.lo
@@ -111,6 +99,29 @@ def unite(outer: Axis, inner: Axis) -> Fusion | None:
     grid = math.gcd(*[s for s, k in ((spacing_i, inner.window), (spacing_o, outer.window)) if k > 1] or [1])
     hi = (outer.out - 1) * down + taps - ((inner.size - 1) * up + 1) - lo
     return Fusion(Axis(inner.size, (taps - 1) // grid + 1, grid, up, down, lo, hi), spacing_i, spacing_o)
+
+
+def _lost(outer: Axis, inner: Axis) -> bool:
+    """True where the outer reads a zero outside the inner's output and a longer inner output would have a sample there."""
+    first = -((inner.taps - 1 - inner.lo) // inner.down)
+    last = (inner.dense - 1 + inner.lo) // inner.down
+    outside = [*range(first, 0), *range(inner.out, last + 1)]
+    if len(outside) * (inner.window + outer.window) > _PATIENCE:
+        return True
+    return any(_is_live(inner, m) and _is_read(outer, m) for m in outside)
+
+
+_PATIENCE = 1024
+
+
+def _is_live(axis: Axis, n: int) -> bool:
+    places = (n * axis.down + j * axis.dilation - axis.lo for j in range(axis.window))
+    return any(0 <= place < axis.dense and place % axis.up == 0 for place in places)
+
+
+def _is_read(axis: Axis, m: int) -> bool:
+    places = (m * axis.up - j * axis.dilation + axis.lo for j in range(axis.window))
+    return any(0 <= place <= (axis.out - 1) * axis.down and place % axis.down == 0 for place in places)
 
 
 def _solutions(axis: Axis) -> Iterable[tuple[Samples, Samples]]:

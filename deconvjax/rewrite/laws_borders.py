@@ -126,17 +126,13 @@ def circular_filters_meet(outer: Extend, middle: Stage, inner: Extend) -> Linear
     """
     geometry, widths = dict(zip(middle.axes, middle.geometry, strict=True)), dict(zip(inner.axes, inner.widths, strict=True))
     sizes = space_of(inner).shape
-    for axis, (lo, hi) in zip(outer.axes, outer.widths, strict=True):
-        g = geometry.get(axis, Axis(sizes[axis] + sum(widths.get(axis, (0, 0)))))
-        if g.up != 1 or g.lo > 0 or g.normal.hi > 0 or sizes[axis] != g.out * g.down:
+    for axis, width in zip(outer.axes, outer.widths, strict=True):
+        before = widths.get(axis, (0, 0))
+        wider = _periodic(geometry.get(axis, Axis(sizes[axis] + sum(before))).normal, sizes[axis], width)
+        if wider is None:
             return None
-        before, after = widths.get(axis, (0, 0))
-        widths[axis] = (before + lo * g.down, after + hi * g.down)
-        size = sizes[axis] + sum(widths[axis])
-        wider = replace(g, size=size)
-        geometry[axis] = replace(wider, hi=(g.out + lo + hi - 1) * g.down + g.taps - wider.dense - g.lo)
-        if geometry[axis].hi > 0:
-            return None
+        geometry[axis], more = wider
+        widths[axis] = (before[0] + more[0], before[1] + more[1])
     axes = tuple(sorted(widths))
     border = Extend(tuple(widths[axis] for axis in axes), axes, "wrap", space=inner.space)
     places = tuple(sorted(geometry))
@@ -144,6 +140,18 @@ def circular_filters_meet(outer: Extend, middle: Stage, inner: Extend) -> Linear
         return None
     stage = with_axes(middle, places, tuple(geometry[axis] for axis in places), border._codomain())
     return Chain((stage, border), space_of(inner))
+
+
+def _periodic(g: Axis, period: int, width: Width) -> tuple[Axis, Width] | None:
+    """A filter of a periodic signal that gives `width` more samples of its periodic output, and the samples it reads."""
+    if g.lo > 0 or g.hi >= g.up or period * g.up != g.out * g.down:
+        return None
+    before = max(-(-(g.lo + width[0] * g.down) // g.up), 0)
+    lo = g.lo + width[0] * g.down - before * g.up
+    needed = (g.out + sum(width) - 1) * g.down + g.taps - lo
+    after = max(-(-(needed - (g.size + before - 1) * g.up - g.up) // g.up), 0)
+    wider = replace(g, size=g.size + before + after, lo=lo)
+    return replace(wider, hi=needed - wider.dense), (before, after)
 
 
 @law(folds_wrapped, is_stage, lossless=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from deconvjax.algebra import Chain, Identity, LinearMap
-from deconvjax.axis import Axis
+from deconvjax.axis import Axis, Fusion
 from deconvjax.leaves.stage import Stage
-from deconvjax.rewrite.geometry import live, pick, place, read, reduced, unite
+from deconvjax.rewrite.geometry import live, one_pulse, pick, place, read, reduced, unite
 from deconvjax.rewrite.law import law
 from deconvjax.rewrite.stages import (
     Pair,
@@ -40,12 +40,24 @@ def _trimmed_together(outer: Stage, inner: Stage) -> LinearMap | None:
     return moving[0] if ends and len(moving) == 1 else slim
 
 
+def _lonely(outer: Axis, inner: Axis) -> bool:
+    """True where one sample passes between two that are not one: it is cropped before and padded behind."""
+    if outer.size > 1:
+        return False
+    if outer.window == inner.window == 1:
+        return outer.out > 1 < inner.size and one_pulse(outer, inner) is None
+    return outer.out > 1 if outer.window == 1 else inner.size > 1
+
+
 @law(is_pulse, is_filter)
 def pulse_of_filtered(outer: Stage, inner: Stage) -> LinearMap | None:
     """↓k o (q*) = strided q*;  crop, pad and shift go into its window;  ↑k o (q*) = (↑k q)* o ↑k
 
     Exact unless zeros are put where the filter would go on: it must be "full" on that side.
     """
+    pair = paired(outer, inner)
+    if pair is not None and any(map(_lonely, pair.of_outer, pair.of_inner)):
+        return trimmed(outer, inner)  # a pad around one sample stays a pad: see `lone_sample`
     return _trimmed_together(outer, inner)
 
 
@@ -56,27 +68,42 @@ def filter_of_pulse(outer: Stage, inner: Stage) -> LinearMap | None:
     Exact unless samples are cropped where the filter reads zeros.
     """
     pair = paired(outer, inner)
-    if pair is not None and any(o.window > 1 and o.size == 1 < i.size
-                                for o, i in zip(pair.of_outer, pair.of_inner, strict=True)):
+    if pair is not None and any(map(_lonely, pair.of_outer, pair.of_inner)):
         return trimmed(outer, inner)  # a crop to one sample stays a crop: see `lone_sample`
     return _trimmed_together(outer, inner)
 
 
-@law(is_filter)
+@law(is_stage)
 def lone_sample(stage: Stage) -> LinearMap | None:
-    """(q*) = (q*) o crop where the filter meets one sample of the signal only"""
-    geometry, picked = list(stage.geometry), [Axis(n) for n in (axis.size for axis in stage.geometry)]
+    """(q*) = pad o (q*) o crop where the filter meets one sample of the signal only, or leaves all but one output zero"""
+    geometry, picked, placed = list(stage.geometry), [], []
     for i, axis in enumerate(geometry):
-        seen = read(axis)
-        if axis.window > 1 and axis.size > 1 and seen is not None and seen.count == 1:
-            fusion = unite(axis, place(seen, axis.size))
-            slim = reduced(fusion.axis) if fusion is not None else None
-            if slim is not None:
-                geometry[i], picked[i] = slim, pick(seen, axis.size)
-    if all(axis.is_identity for axis in picked):
+        seen, alive = read(axis), live(axis)
+        crop, pad = Axis(axis.size), Axis(axis.out)
+        lone = axis.window == 1 < min(axis.size, axis.out) and one_pulse(Axis(axis.out), axis) is None
+        if (axis.window > 1 or lone) and seen is not None and alive is not None:
+            if axis.size > 1 == seen.count:
+                crop = pick(seen, axis.size)
+                axis = _slim(unite(axis, place(seen, axis.size)))
+            if axis.out > 1 == alive.count:
+                pad = place(alive, axis.out)
+                axis = _slim(unite(pick(alive, axis.out), axis))
+        geometry[i] = axis
+        picked.append(crop)
+        placed.append(pad)
+    if all(axis.is_identity for axis in (*picked, *placed)):
         return None
-    crop = with_axes(Stage(None, (), stage.axes), stage.axes, tuple(picked), space_of(stage))
-    return Chain((with_axes(stage, stage.axes, tuple(geometry), crop._codomain()), crop), stage.space)
+    pulse = Stage(None, (), stage.axes)
+    crop = with_axes(pulse, stage.axes, tuple(picked), space_of(stage))
+    core = with_axes(stage, stage.axes, tuple(geometry), crop._codomain())
+    return Chain((with_axes(pulse, stage.axes, tuple(placed), core._codomain()), core, crop), stage.space)
+
+
+def _slim(fusion: Fusion | None) -> Axis:
+    assert fusion is not None  # a pick after, or a place before, always unites
+    slim = reduced(fusion.axis)
+    assert slim is not None  # it meets a sample
+    return slim
 
 
 @law(is_filter, is_filter)

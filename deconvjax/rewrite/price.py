@@ -14,6 +14,7 @@ from deconvjax.leaves.extend import Extend
 from deconvjax.leaves.opaque import Opaque
 from deconvjax.leaves.reassemble import Reassemble
 from deconvjax.leaves.stage import Stage
+from deconvjax.rewrite.geometry import live, read
 from deconvjax.space import Space
 
 
@@ -52,7 +53,9 @@ def work(a: LinearMap) -> Work:
     """
     if isinstance(a, Stage):
         return stage_work(a)
-    if isinstance(a, (Chain, Stack, BlockDiagonal)):
+    if isinstance(a, (Chain, Scaled)):  # the zeros and scalars of a chain are counted together
+        return chain_work(_factors(a))
+    if isinstance(a, (Stack, BlockDiagonal)):
         return sum((work(part) for part in a.maps), Work())
     landing = a._codomain()
     if isinstance(a, (Sum, Row)):
@@ -62,11 +65,49 @@ def work(a: LinearMap) -> Work:
         return Work()
     if isinstance(a, Zero):
         return Work(0, _bytes(landing))
-    if isinstance(a, Scaled):
-        return work(a.map) + Work(landing.size, 2 * _bytes(landing))
     if isinstance(a, Atomic):
         return work(a.map)
     return _other(a, landing)
+
+
+def _factors(a: LinearMap) -> list[LinearMap]:
+    """The maps of a chain; a multiple c*A as c*I and A."""
+    if isinstance(a, Chain):
+        return [factor for part in a.maps for factor in _factors(part)]
+    if isinstance(a, Scaled) and not isinstance(a.map, Identity):
+        landing = a.map._codomain()
+        return [Scaled(a.scalar, Identity(landing), landing), *_factors(a.map)]
+    return [a]
+
+
+def chain_work(factors: list[LinearMap]) -> Work:
+    """The sum; a scalar is one product with every sample that the others carry, for it may stand anywhere; a pulse
+    next to other maps only writes its zeros, for they read and write the samples.
+    """
+    multiples = [part for part in factors if isinstance(part, Scaled)]
+    others = [part for part in factors if not isinstance(part, (Scaled, Identity))]
+    pulses = [part for part in others if isinstance(part, Stage) and part.taps is None]
+    total = sum((work(part) for part in others if not any(part is pulse for pulse in pulses)), Work())
+    for pulse in pulses:
+        landing = pulse._codomain()
+        total = total + Work(0, (landing.size - _carried(pulse)) * landing.dtype.itemsize)
+    carried = min(map(_carried, others), default=factors[0]._codomain().size)
+    moved = 2 * carried * factors[0]._codomain().leaves[0].dtype.itemsize if len(pulses) == len(others) else 0
+    return total + Work(len(multiples) * carried, moved)
+
+
+def _carried(a: LinearMap) -> int:
+    """The fewest samples through which everything passes."""
+    assert a.space is not None
+    sizes = a.space.size, a._codomain().size
+    if not isinstance(a, Stage):
+        return min(sizes)
+    for axis in a.geometry:
+        alive, seen = live(axis), read(axis)
+        if alive is None or seen is None:
+            return 0
+        sizes = sizes[0] // axis.size * seen.count, sizes[1] // axis.out * alive.count
+    return min(sizes)
 
 
 def _other(a: LinearMap, landing: Space) -> Work:
@@ -85,21 +126,24 @@ def _other(a: LinearMap, landing: Space) -> Work:
 
 
 def stage_work(a: Stage) -> Work:
-    """The engine's count for one stage; a pulse only writes: what it reads is what it writes, or zeros."""
+    """Products with samples; the samples that are read, the taps, and all that is written."""
     space, landing = a.space, a._codomain()
     assert space is not None
-    moved = _bytes(space) * landing.dtype.itemsize // space.dtype.itemsize + _bytes(landing)
+    carried = space.size
+    for axis in a.geometry:
+        seen = read(axis)
+        carried = carried // axis.size * (seen.count if seen is not None else 0)
+    width = landing.dtype.itemsize
     if a.taps is None:
-        return Work(0, _bytes(landing))
+        return Work(0, (carried + landing.size) * width)
     geometry = a.geometry
     products = math.prod(_reads(axis) for axis in geometry)
-    if a.groups is None:
-        others = space.size // math.prod(axis.size for axis in geometry)
-    else:
+    others = space.size // math.prod(axis.size for axis in geometry)
+    if a.groups is not None:
         cin, cout = a.channels
-        others = space.size // math.prod(axis.size for axis in geometry) // cin * (cin * cout // a.groups)
+        others = others // cin * (cin * cout // a.groups)
     made = getattr(a.taps, "work", 0)
-    return Work(products * others + made, moved + math.prod(a.taps.shape) * landing.dtype.itemsize)
+    return Work(products * others + made, (carried + landing.size + math.prod(a.taps.shape)) * width)
 
 
 def _bytes(space: Space) -> int:

@@ -83,40 +83,40 @@ def _simplified(a: LinearMap, record: Record) -> LinearMap:
         return _chain((a,), space_of(a), record)
     if isinstance(a, Chain):
         return _chain(a.maps, space_of(a), record)
-    if isinstance(a, (Sum, Stack, Row, BlockDiagonal)):
-        a = replace(a, maps=tuple(_simplified(part, record) for part in a.maps))
     return _chain((a,), space_of(a), record)
 
 
-def _flat(maps: Iterable[LinearMap], record: Record) -> list[LinearMap]:
-    """The maps of a chain, chains and multiples inside it taken apart, innermost last."""
+def flat(maps: Iterable[LinearMap], record: Record, descend: bool = True) -> list[LinearMap]:
+    """The maps of a chain, chains and multiples inside it taken apart, innermost last; what they hold simplified."""
     parts: list[LinearMap] = []
     for part in maps:
         if isinstance(part, Chain):
-            parts += _flat(part.maps, record)
+            parts += flat(part.maps, record, descend)
         elif isinstance(part, Scaled):
-            inner = _flat((part.map,), record)
+            if isinstance(part.map, Identity):
+                parts.append(part)
+                continue
+            inner = flat((part.map,), record, descend)
             parts += [Scaled(part.scalar, Identity(inner[0]._codomain()), inner[0]._codomain()), *inner]
-        elif part.parts and not isinstance(part, Atomic):
-            parts.append(_simplified(part, record) if not isinstance(part, (Sum, Stack, Row, BlockDiagonal))
-                         else replace(part, maps=tuple(_simplified(p, record) for p in part.maps)))
+        elif descend and isinstance(part, (Sum, Stack, Row, BlockDiagonal)):
+            parts.append(replace(part, maps=tuple(_simplified(p, record) for p in part.maps)))
         else:
             parts.append(part)
     return parts
 
 
 def _chain(maps: Iterable[LinearMap], space: Space, record: Record) -> LinearMap:
-    parts = _flat(maps, record)
+    parts = flat(maps, record)
     scalars: list[Any] = []
     position = len(parts) - 1
     while position >= 0 and parts:
         position = min(position, len(parts) - 1)
-        if _moves(parts, position):
+        if moves(parts, position):
             scalars.append(parts.pop(position).scalar)  # type: ignore[attr-defined]
             continue
         step = _step(parts, position, record)
         position = position - 1 if step is None else min(step, len(parts) - 1)
-    return _with_scalars(parts, scalars, space)
+    return with_scalars(parts, scalars, space)
 
 
 def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
@@ -124,19 +124,19 @@ def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
     for rule in LOSSLESS_OF_ONE:
         result = record.apply(rule, parts[position])
         if result is not None:
-            parts[position:position + 1] = _flat((result,), record)
+            parts[position:position + 1] = flat((result,), record)
             return position + 1
     if position + 1 < len(parts):
         for rule in LOSSLESS_OF_TWO:
             result = record.apply(rule, parts[position], parts[position + 1])
             if result is not None:
-                parts[position:position + 2] = _flat((result,), record)
+                parts[position:position + 2] = flat((result,), record)
                 return position + 2
     return None
 
 
 # ---- scalars --------------------------------------------------------------------------------------------------------
-def _moves(parts: list[LinearMap], position: int) -> bool:
+def moves(parts: list[LinearMap], position: int) -> bool:
     """True for a multiple of the identity that may stand anywhere in the chain: it changes no dtype on the way."""
     part = parts[position]
     if not (isinstance(part, Scaled) and isinstance(part.map, Identity)):
@@ -150,7 +150,8 @@ def _moves(parts: list[LinearMap], position: int) -> bool:
     return not jnp.iscomplexobj(part.scalar) or all(each.is_complex_linear for each in parts)
 
 
-def _with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> LinearMap:
+def with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> LinearMap:
+    """The chain of `parts` times all of `scalars`, as one factor where the fewest samples are."""
     chain = parts[0] if len(parts) == 1 else Chain(tuple(parts), space) if parts else Identity(space)
     if not scalars or isinstance(chain, Zero):
         return chain
