@@ -7,6 +7,7 @@ another project's pytest; `check.oracle` has every operator once more as NumPy l
 
 from deconvjax.check import oracle
 from deconvjax.check.adjointness import adjoint
+from deconvjax.check.checkerboard import Checkerboard, checkerboard
 from deconvjax.check.comparison import close, compare
 from deconvjax.check.everything import check_all as all
 from deconvjax.check.linearity import linear
@@ -17,6 +18,7 @@ from deconvjax.check.testing import MapTests
 __all__ = [
     "AdjointReport",
     "AllReport",
+    "Checkerboard",
     "CompareReport",
     "LinearReport",
     "MapTests",
@@ -24,6 +26,7 @@ __all__ = [
     "Report",
     "adjoint",
     "all",
+    "checkerboard",
     "close",
     "compare",
     "linear",

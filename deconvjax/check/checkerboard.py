@@ -21,7 +21,11 @@ _STEPS = 12  # the longest input shift tried: the denominator of a resampling fa
 class Checkerboard:
     """gains[r, c, o] = response at phase r of output channel o to a constant on input channel c.
 
-    `spread` is max over (c, o) of (max_r - min_r) gain, relative to the largest gain: 0 means no checkerboard.
+    `spread` is max over (c, o) of (max_r - min_r) gain, relative to the largest gain: 0 means no checkerboard. The
+    report is true where there is none.
+
+    >>> print(Checkerboard(0.0, np.ones((2, 1, 1)), period=(2,), tolerance=1e-6))
+    no checkerboard: DC gains of the 2 phases spread by 0 of the largest
     """
 
     spread: float
@@ -33,6 +37,9 @@ class Checkerboard:
     def ok(self) -> bool:
         """True where a constant stays a constant, up to rounding."""
         return self.spread <= self.tolerance
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     def __str__(self) -> str:
         verdict = "no checkerboard" if self.ok else "checkerboard"
