@@ -16,6 +16,7 @@ from deconvjax.algebra import Atomic, BlockDiagonal, Cast, Chain, Identity, Line
 from deconvjax.check import oracle
 from deconvjax.leaves.diagonal import Diagonal
 from deconvjax.leaves.extend import Extend
+from deconvjax.leaves.reassemble import Reassemble
 from deconvjax.leaves.reindex import Reindex
 from deconvjax.leaves.select import Select
 from deconvjax.leaves.stage import Stage
@@ -103,6 +104,28 @@ def _select(a: Select) -> Function:
     return (lambda y: oracle.unpool(y, switches, size)) if a.scatter else gather
 
 
+def _reassemble(a: Reassemble) -> Function:
+    """y[p, c] = sum_j M[p, j, g(c)] x[floor(p/up) + j - lo, c], or its transpose: x[...] += M y[p, c]."""
+    ndim = len(a.up)
+    weights = wide(a.weights)
+    weights = weights.conj() if a.conjugate else weights
+    pads = [lo for lo, _ in a.pads]
+
+    def run(x: np.ndarray) -> np.ndarray:
+        channels, lead = x.shape[-1], x.shape[: -ndim - 1]
+        y = np.zeros((*lead, *(a.size if a.scatter else a.out), channels), np.result_type(x, weights))
+        for p in np.ndindex(*a.out):
+            for j in np.ndindex(*a.window):
+                place = tuple(q // s + i - lo for q, s, i, lo in zip(p, a.up, j, pads, strict=True))
+                if all(0 <= q < n for q, n in zip(place, a.size, strict=True)):
+                    taps = np.repeat(weights[(..., *p, *j, slice(None))], channels // weights.shape[-1], axis=-1)
+                    here, there = (place, p) if a.scatter else (p, place)
+                    y[(..., *here, slice(None))] += taps * x[(..., *there, slice(None))]
+        return y
+
+    return run
+
+
 def _chain(_: Chain, parts: list[Function]) -> Function:
     return lambda x: reduce(lambda z, part: part(z), reversed(parts), x)
 
@@ -137,8 +160,8 @@ def wide(values: Any) -> np.ndarray:
 
 
 _LEAVES: dict[type, Callable[[Any], Function]] = {
-    Stage: _stage, Extend: _extend, Diagonal: _diagonal, Reindex: _reindex, Select: _select, Cast: _cast, Zero: _zero,
-    Identity: lambda a: lambda x: x,
+    Stage: _stage, Extend: _extend, Diagonal: _diagonal, Reindex: _reindex, Select: _select, Reassemble: _reassemble,
+    Cast: _cast, Zero: _zero, Identity: lambda a: lambda x: x,
 }
 _COMBINED: dict[type, Callable[[Any, list[Function]], Function]] = {
     Chain: _chain, Scaled: _scaled, Row: _row, Atomic: lambda a, parts: parts[0],

@@ -149,7 +149,7 @@ class CompareReport(Report):
 
 @dataclass(frozen=True)
 class AllReport(Report):
-    """Every law a linear map must keep, one report each; ok where all are.
+    """ok = every law of a linear map holds: one report for each.
 
     >>> part = Report("A", ok=False, worst=99.0, limit=8.0, dtype="float32")
     >>> print(AllReport("A", ok=False, worst=99.0, limit=8.0, dtype="float32", parts=(("adjoint", part),)))

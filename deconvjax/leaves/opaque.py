@@ -140,7 +140,7 @@ def jacobian(fn: Callable[[Any], Any], x: Any) -> LinearMap:
 
     Raises:
         TypeError: fn is not callable, or x is not made of real or complex arrays.
-        NotLinearError: fn has no forward-mode derivative in JAX.
+        NotLinearError: fn has a custom_vjp whose backward rule cannot be transposed.
 
     Source: `jax.linearize` (jax 0.10).
 
@@ -157,15 +157,25 @@ def jacobian(fn: Callable[[Any], Any], x: Any) -> LinearMap:
     if any(not jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in space.leaves):
         problem, fix = "only functions of real or complex numbers have a derivative", "convert x to float"
         raise TypeError(complaint("jacobian", problem, got=space, expected="float or complex arrays", fix=fix))
-    try:
-        _, derivative = jax.linearize(fn, x)
-    except (TypeError, NotImplementedError) as error:
-        problem, fix = "fn has no forward-mode derivative", "give it a custom_jvp instead of a custom_vjp"
-        first = str(error).split("\n")[0]
-        raise NotLinearError(complaint("jacobian", problem, got=first, expected="a jvp", fix=fix)) from error
+    name = getattr(fn, "__name__", type(fn).__name__)
+    name = "" if name == "<lambda>" else name
+    _, derivative = jax.linearize(fn, x)
     program, consts, landing = _trace(derivative, space)
-    name = f"jacobian({getattr(fn, '__name__', type(fn).__name__)})".replace("(<lambda>)", "")
-    return Opaque(consts, program, name, space, landing, is_complex_linear(program), space=space)
+    if not _only_backwards(program):
+        title = f"jacobian({name})" if name else "jacobian"
+        return Opaque(consts, program, title, space, landing, is_complex_linear(program), space=space)
+    # A custom_vjp has no forward rule, but its backward rule is linear, and the transpose of that is the derivative.
+    image, pullback = jax.vjp(fn, x)
+    program, consts, _ = _trace(lambda y: pullback(y)[0], Space.of(image))
+    reverse = Opaque(consts, program, f"vjp({name})", Space.of(image), space, is_complex_linear(program), space=space,
+                     transposed=True)  # fmt: skip
+    _require_transpose(reverse, "jacobian", "fn has a custom_vjp whose backward rule JAX cannot transpose")
+    return reverse
+
+
+def _only_backwards(program: core.Jaxpr) -> bool:
+    inner = (_only_backwards(getattr(j, "jaxpr", j)) for eqn in program.eqns for j in core.jaxprs_in_params(eqn.params))
+    return any(eqn.primitive.name == "custom_lin" for eqn in program.eqns) or any(inner)
 
 
 def _trace(fn: Callable[[Any], Any], space: Space) -> tuple[core.Jaxpr, tuple[Any, ...], Space]:
@@ -218,12 +228,17 @@ def _require_linear(a: Opaque) -> None:
             law, value = failed
             raise _refusal(*_findings(verdict.kind, verdict.culprit, law, value))
     if all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in (*a.reads.leaves, *a.landing.leaves)):
-        try:
-            jax.eval_shape(lambda y: jax.linear_transpose(forward, a.reads.tree)(y), a.landing.tree)
-        except (NotImplementedError, TypeError, AssertionError, ValueError) as error:
-            culprit = f" `{verdict.culprit}`" if verdict.culprit else ""
-            problem = f"JAX has no transpose for this function{culprit}"
-            raise _refusal(problem, str(error).split("\n")[0] or type(error).__name__) from error
+        culprit = f" `{verdict.culprit}`" if verdict.culprit else ""
+        _require_transpose(a, "linear_map", f"JAX has no transpose for this function{culprit}")
+
+
+def _require_transpose(a: Opaque, operator: str, problem: str) -> None:
+    forward = _callable(a.program, a.consts, a.landing)
+    try:
+        jax.eval_shape(lambda y: jax.linear_transpose(forward, a.reads.tree)(y), a.landing.tree)
+    except (NotImplementedError, TypeError, AssertionError, ValueError) as error:
+        first = str(error).split("\n")[0] or type(error).__name__
+        raise _refusal(problem, first, operator) from error
 
 
 def _findings(kind: Kind, culprit: str, law: str, value: np.ndarray) -> tuple[str, str]:
@@ -237,6 +252,6 @@ def _findings(kind: Kind, culprit: str, law: str, value: np.ndarray) -> tuple[st
     return "the function is not linear", f"{law} fails" + (f", by the primitive `{culprit}`" if culprit else "")
 
 
-def _refusal(problem: str, got: str) -> NotLinearError:
+def _refusal(problem: str, got: str, operator: str = "linear_map") -> NotLinearError:
     fix = "drop what is not linear, or take the linear part of fn at x with jacobian(fn, x)"
-    return NotLinearError(complaint("linear_map", problem, got=got, expected="f(a x + b y) = a f(x) + b f(y)", fix=fix))
+    return NotLinearError(complaint(operator, problem, got=got, expected="f(a x + b y) = a f(x) + b f(y)", fix=fix))

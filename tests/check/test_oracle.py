@@ -38,11 +38,11 @@ def test_the_oracle_imports_nothing_but_numpy():
 def test_the_stage_is_its_formula():
     for _ in range(200):
         n, window, dilation = RNG.integers(1, 8), RNG.integers(1, 5), RNG.integers(1, 4)
-        up, down, lo, hi = RNG.integers(1, 4), RNG.integers(1, 4), RNG.integers(-2, 6), RNG.integers(-2, 6)
+        up, down, lo, hi = RNG.integers(1, 4), RNG.integers(1, 4), RNG.integers(-5, 9), RNG.integers(-5, 9)
         x, k = ints(n), ints(window)
         dense, reach = (n - 1) * up + 1, (window - 1) * dilation + 1
         out = (dense + lo + hi - reach) // down + 1
-        if out < 1 or -lo >= dense or -hi >= dense:
+        if out < 1:
             continue
         want = [0] * out
         for m, j, i in itertools.product(range(out), range(window), range(n)):
@@ -165,24 +165,23 @@ def test_conv_transpose_sizes():
     assert y[..., 0].tolist() == [[1, 1, 3, 2], [1, 1, 3, 2], [4, 4, 10, 6], [3, 3, 7, 4]]
 
 
-def test_conv_same_and_circular_equal_jax():
+def test_conv_pads_as_jax_and_flax_do():
     for n, window, stride, dilation in itertools.product((5, 6), (1, 2, 3, 4), (1, 2, 3), (1, 2)):
-        x, kernel = ints(1, n, 2).astype(float), ints(window, 2, 3).astype(float)
-        want = jax.lax.conv_general_dilated(
-            x, kernel, (stride,), "SAME", rhs_dilation=(dilation,), dimension_numbers=("NWC", "WIO", "NWC")
-        )
-        np.testing.assert_array_equal(oracle.conv(x, kernel, strides=stride, kernel_dilation=dilation), want)
+        x, kernel = ints(1, n, 2), ints(window, 2, 3)
+        options = {"strides": stride, "kernel_dilation": dilation}
         reach = (window - 1) * dilation + 1
+        pads = jax.lax.padtype_to_pads((n,), (reach,), (stride,), "SAME")
+        want = oracle.conv(x, kernel, padding=pads, **options)
+        np.testing.assert_array_equal(oracle.conv(x, kernel, **options), want)
         wrapped = np.pad(x, ((0, 0), ((reach - 1) // 2, reach // 2), (0, 0)), "wrap")  # flax.linen.Conv
-        want = oracle.conv(wrapped, kernel, strides=stride, kernel_dilation=dilation, padding="VALID")
-        got = oracle.conv(x, kernel, strides=stride, kernel_dilation=dilation, padding="CIRCULAR")
-        np.testing.assert_array_equal(got, want)
+        want = oracle.conv(wrapped, kernel, padding="VALID", **options)
+        np.testing.assert_array_equal(oracle.conv(x, kernel, padding="CIRCULAR", **options), want)
 
 
 @pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "lanczos3"])
 def test_resize_equals_jax(method):
     names = {"bilinear": "linear"}
-    for n, factor in [(5, 2), (4, 3), (8, Fraction(3, 2)), (8, Fraction(1, 2)), (9, Fraction(2, 3))]:
+    for n, factor in [(5, 2), (8, Fraction(3, 2)), (9, Fraction(2, 3))]:
         x = RNG.normal(size=(2, n))
         got = oracle.resize(x, factor, method)
         want = jax.image.resize(x, got.shape, names.get(method, method), antialias=False)

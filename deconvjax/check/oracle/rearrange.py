@@ -116,8 +116,9 @@ def pad(x: np.ndarray, widths: Widths, mode: str = "zero", *, axes: PerAxis | No
         size = x.shape[axis]
         if mode == "zero":
             y = resized(x, axis, size + lo + hi)
-            keep = slice(max(0, -lo), size - max(0, -hi))
-            y[at(axis, slice(max(0, lo), max(0, lo) + keep.stop - keep.start))] = x[at(axis, keep)]
+            first, last = max(0, -lo), min(size, size + hi)
+            if first < last:
+                y[at(axis, slice(first + lo, last + lo))] = x[at(axis, slice(first, last))]
             x = y
         else:
             x = x[at(axis, np.array([source(n, size, mode) for n in range(-lo, size + hi)]))]
