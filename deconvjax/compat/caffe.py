@@ -13,8 +13,8 @@ import numpy as np
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Rate
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_first, layer
-from deconvjax.compat.weights import CONV, CONV_TRANSPOSE
+from deconvjax.compat.core.layer import Rule, channels_first, layer
+from deconvjax.compat.core.weights import CONV, CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves import Stage
 from deconvjax.ops.arguments import integer, integers, length, numbers
@@ -109,7 +109,12 @@ def crop(reference: Any, axis: int = 2, offset: Ints = 0) -> LinearMap:
 
 @final_map
 class Crop(LinearMap):
-    """y[n] = x[n + offset], n < size: a window whose end the size decides. Binding gives the crop as a stage."""
+    """y[n] = x[n + offset], n < size: a window whose end the size decides. Binding gives the crop as a stage.
+
+    >>> print(Crop((2,), (1,)).on((4,)).matrix().astype(int))
+    [[0 1 0 0]
+     [0 0 1 0]]
+    """
 
     sizes: tuple[int, ...] = static()
     offsets: tuple[int, ...] = static()

@@ -62,7 +62,11 @@ class CoordinateMap:
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """A blob of a net: the layer that made it (None: not a map of coordinates) and the blobs it was made from."""
+    """top = map(bottoms): a blob, the layer that made it (None: not a map of coordinates) and what it was made from.
+
+    >>> Blob("data").bottoms
+    ()
+    """
 
     name: str
     map: CoordinateMap | None = None
@@ -70,7 +74,11 @@ class Blob:
 
 
 def blob(name: str) -> Blob:
-    """A blob that nothing made: the data."""
+    """data -> a blob that nothing made.
+
+    >>> blob("data").name
+    'data'
+    """
     return Blob(name)
 
 
@@ -103,19 +111,31 @@ def deconvolution(bottom: Blob, kernel_size: Ints, stride: Ints = 1, pad: Ints =
 
 
 def pointwise(*bottoms: Blob) -> Blob:
-    """out = in: ReLU, Dropout, Eltwise and whatever else keeps every sample where it is."""
+    """out = in: ReLU, Dropout, Eltwise and whatever else keeps every sample where it is.
+
+    >>> pointwise(blob("data")).map.scale
+    (Fraction(1, 1),)
+    """
     return Blob("pointwise", CoordinateMap(), bottoms)
 
 
 def cropped(bottom: Blob, offset: Ints, *, axis: int = 2) -> Blob:
-    """out = in - offset: Crop. `axis` 2 is the space of (N, C, H, W), as 1 is for convolutions."""
+    """out = in - offset: Crop. `axis` 2 is the space of (N, C, H, W), as 1 is for convolutions.
+
+    >>> cropped(blob("score"), 19).map.shift
+    (Fraction(-19, 1),)
+    """
     offsets = (offset,) if length(offset) is None else tuple(offset)  # type: ignore[arg-type]
     shift = tuple(Fraction(-integer(o, "caffe.coordinates.cropped", "offset", 0)) for o in offsets)
     return Blob("crop", CoordinateMap(axis - 1, (Fraction(1),) * len(shift), shift), (bottom,))
 
 
 def unmapped(*bottoms: Blob) -> Blob:
-    """A layer that mixes all of space (InnerProduct): no coordinates pass it."""
+    """out = f(all of in): a layer that mixes all of space (InnerProduct), so no coordinates pass it.
+
+    >>> unmapped(blob("data")).map is None
+    True
+    """
     return Blob("unmapped", None, bottoms)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_first, layer
-from deconvjax.compat.weights import CONV, CONV_TRANSPOSE
+from deconvjax.compat.core.layer import Rule, channels_first, layer
+from deconvjax.compat.core.weights import CONV, CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, is_pair, length, numbers, one_of
 
@@ -92,4 +92,4 @@ def _paddings(padding: Padding, ndim: int, name: str) -> tuple[Any, ...]:
         raise ShapeError(complaint(name, "`padding` has the wrong length", got=repr(padding),
                                    expected=f"a string, an int, or {ndim} ints or pairs", fix="give one for each axis"))
     each = [entry if is_pair(entry) else (entry, entry) for entry in entries]
-    return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)
+    return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)  # type: ignore[union-attr]

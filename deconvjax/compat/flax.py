@@ -10,8 +10,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_last, layer
-from deconvjax.compat.weights import CONV, CONV_TRANSPOSE
+from deconvjax.compat.core.layer import Rule, channels_last, layer
+from deconvjax.compat.core.weights import CONV, CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, is_pair, length, numbers, one_of
 
@@ -113,4 +113,4 @@ def _paddings(padding: Padding, ndim: int, name: str, words: tuple[str, ...]) ->
                                    expected=f"a str, an int, or a sequence of {ndim} ints or pairs of ints",
                                    fix="give one entry for each space axis"))
     each = [entry if is_pair(entry) else (entry, entry) for entry in entries]
-    return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)
+    return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)  # type: ignore[union-attr]

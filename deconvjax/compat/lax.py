@@ -7,8 +7,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, layer
-from deconvjax.compat.weights import Kernel
+from deconvjax.compat.core.layer import Rule, layer
+from deconvjax.compat.core.weights import Kernel
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, numbers, pairs
 

@@ -30,7 +30,7 @@ Ints = int | Sequence[int]
 
 def setup_filter(f: Any, normalize: bool = True, flip_filter: bool = False, gain: float = 1,
                  separable: bool | None = None) -> Any:
-    """f / sum(f) * gain^(ndim/2), as a matrix unless it has 8 taps or more: `upfirdn2d.setup_filter`.
+    """f <- f / sum(f) * gain^(ndim/2), as a matrix unless it has 8 taps or more: `upfirdn2d.setup_filter`.
 
     Args:
         f: taps, 1-D (separable) or 2-D; None is the single tap 1.

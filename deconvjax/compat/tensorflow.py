@@ -7,8 +7,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_first, channels_last, layer
-from deconvjax.compat.weights import CONV_TRANSPOSE
+from deconvjax.compat.core.layer import Rule, channels_first, channels_last, layer
+from deconvjax.compat.core.weights import CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integers, length, numbers, one_of, pairs
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_first, layer
+from deconvjax.compat.core.layer import Rule, channels_first, layer
+from deconvjax.compat.core.weights import CONV, CONV_TRANSPOSE
 from deconvjax.compat.resolve.common import strided
-from deconvjax.compat.weights import CONV, CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, is_pair, length, one_of
 
@@ -94,8 +94,8 @@ def conv2d_transpose(filters: Any, output_shape: Sequence[int | None] | None = N
 
 def _forward(size: int, window: int, *, stride: int, border_mode: Any, dilation: int, operator: str) -> Any:
     taps = resolve.dilated(window, dilation)
-    words = {"valid": 0, "half": taps // 2, "full": taps - 1}
-    pads = (words[border_mode],) * 2 if isinstance(border_mode, str) else border_mode
+    words: dict[str, resolve.Pads] = {"valid": (0, 0), "half": (taps // 2,) * 2, "full": (taps - 1,) * 2}
+    pads = words[border_mode] if isinstance(border_mode, str) else border_mode
     return strided(operator, size, window, stride, dilation, pads)
 
 

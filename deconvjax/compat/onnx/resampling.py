@@ -10,11 +10,11 @@ import numpy as np
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Rate
-from deconvjax.compat.interpolate import Interpolation, Resampling, onnx_axis, onnx_centres, onnx_outside
+from deconvjax.compat.core.interpolate import Interpolation, Resampling, onnx_axis, onnx_centres, onnx_outside
+from deconvjax.compat.core.rearrange import Fold, unpool
+from deconvjax.compat.core.rearrange import depth_to_space as _depth_to_space
+from deconvjax.compat.core.rearrange import space_to_depth as _space_to_depth
 from deconvjax.compat.onnx import arguments
-from deconvjax.compat.rearrange import Fold, unpool
-from deconvjax.compat.rearrange import depth_to_space as _depth_to_space
-from deconvjax.compat.rearrange import space_to_depth as _space_to_depth
 from deconvjax.errors import NotLinearError, ShapeError, complaint
 from deconvjax.leaves import Stage
 from deconvjax.ops.arguments import integer, integers, length, numbers

@@ -17,9 +17,12 @@ Pads = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """fold(after) o axis o wrap(before): a stage between periodic borders.
+    """y = fold(after) o axis o wrap(before): a stage between periodic borders.
 
     `before` samples are read around the end in front of the stage, `after` samples of its output are added back there.
+
+    >>> Periodic(Axis(size=6, window=3), before=(1, 1)).out
+    4
     """
 
     axis: Axis
@@ -57,18 +60,26 @@ def placed(operator: str, axis: Axis) -> Axis:
 
 
 def stuffed(operator: str, size: int, window: int, stride: int, dilation: int, lo: int, hi: int) -> Axis:
-    """out = (i-1) s + 1 + lo + hi - K + 1: zero-stuffed by `stride`, then padded by `(lo, hi)`."""
+    """out = (i-1) s + 1 + lo + hi - K + 1: zero-stuffed by `stride`, then padded by `(lo, hi)`.
+
+    >>> stuffed("conv", 4, 3, 2, 1, 1, 2).out
+    8
+    """
     return placed(operator, Axis(size, window, dilation, up=stride, lo=lo, hi=hi))
 
 
 def scattered(operator: str, size: int, window: int, stride: int, dilation: int, crop: Pads, extra: int = 0) -> Axis:
-    """y[s i + d j - crop_lo] += x[i] w[j], out = (i-1) s + K - crop_lo - crop_hi + extra: the form most manuals use."""
+    """y[s i + d j - crop_lo] += x[i] w[j], out = (i-1) s + K - crop_lo - crop_hi + extra: the form most manuals use.
+
+    >>> scattered("conv", 4, 3, 2, 1, (1, 1), 1).out
+    8
+    """
     taps = dilated(window, dilation)
     return stuffed(operator, size, window, stride, dilation, taps - 1 - crop[0], taps - 1 - crop[1] + extra)
 
 
 def adjoint(operator: str, size: int, window: int, stride: int, dilation: int, pads: Pads, out: int) -> Axis:
-    """The transpose of the strided convolution that takes `out` samples, padded by `pads`, to `size` samples.
+    """lo = K-1-p_lo, of the length `out`: the transpose of the convolution that takes `out` samples to `size`.
 
     >>> adjoint("conv", 3, 3, 2, 1, (1, 1), 6).out
     6

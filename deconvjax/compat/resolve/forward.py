@@ -27,7 +27,13 @@ def torch_conv(size: int, window: int, *, stride: int = 1, padding: int | str = 
 
 def lax_conv(size: int, window: int, *, stride: int = 1, padding: str | Pads = "VALID", input_dilation: int = 1,
              dilation: int = 1, operator: str = "lax.conv_general_dilated") -> Axis:
-    """`lax.conv_general_dilated`: SAME, SAME_LOWER, VALID in any case, or pads; strings need lhs_dilation 1."""
+    """out = ((i-1) u + 1 + lo + hi - K)//s + 1: `lax.conv_general_dilated`.
+
+    SAME, SAME_LOWER, VALID in any case, or pads; strings need lhs_dilation 1.
+
+    >>> lax_conv(5, 3, stride=2, padding="same_lower").lo, lax_conv(6, 3, stride=2, padding="same_lower").lo
+    (1, 1)
+    """
     if not isinstance(padding, str):
         return strided(operator, size, window, stride, dilation, padding, input_dilation)
     word = padding.upper()
@@ -43,7 +49,11 @@ def lax_conv(size: int, window: int, *, stride: int = 1, padding: str | Pads = "
 
 def flax_conv(size: int, window: int, *, stride: int = 1, padding: str | Pads = "SAME", input_dilation: int = 1,
               dilation: int = 1, operator: str = "flax.Conv") -> Axis | Periodic:
-    """`flax` Conv: as lax, plus CAUSAL (all pads in front; one spatial axis only) and CIRCULAR (periodic borders)."""
+    """out = ((i-1) u + 1 + lo + hi - K)//s + 1: as lax, plus CAUSAL (K-1, 0) and CIRCULAR (periodic borders).
+
+    >>> flax_conv(5, 3, padding="CAUSAL").lo, flax_conv(5, 4, padding="CIRCULAR").before
+    (2, (1, 2))
+    """
     if padding == "CIRCULAR":
         spare = dilated(window, dilation) - 1
         before = (spare // 2, spare - spare // 2)
@@ -57,7 +67,11 @@ def flax_conv(size: int, window: int, *, stride: int = 1, padding: str | Pads = 
 
 def keras_conv(size: int, window: int, *, stride: int = 1, padding: str = "valid", dilation: int = 1,
                operator: str = "keras.Conv") -> Axis:
-    """Keras: 'valid', 'same', and 'causal' in one dimension."""
+    """out = (i + lo + hi - K)//s + 1 for 'valid', 'same', and 'causal' (K-1, 0) in one dimension.
+
+    >>> keras_conv(5, 3, stride=2, padding="same").out
+    3
+    """
     if padding == "causal":
         return strided(operator, size, window, stride, dilation, (dilation * (window - 1), 0))
     if padding not in ("valid", "same"):
@@ -69,7 +83,11 @@ def keras_conv(size: int, window: int, *, stride: int = 1, padding: str = "valid
 
 def onnx_conv(size: int, window: int, *, stride: int = 1, pads: Pads = (0, 0), dilation: int = 1,
               auto_pad: str = "NOTSET", operator: str = "onnx.conv") -> Axis:
-    """ONNX Conv: `pads`, or SAME_UPPER (odd pad behind), SAME_LOWER (in front), VALID."""
+    """out = (i + begin + end - K)//s + 1: `pads`, or SAME_UPPER (odd pad behind), SAME_LOWER (in front), VALID.
+
+    >>> onnx_conv(5, 4, auto_pad="SAME_LOWER").lo, onnx_conv(5, 4, auto_pad="SAME_UPPER").lo
+    (2, 1)
+    """
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         pads = same(size, window, stride, dilation, auto_pad == "SAME_LOWER")
     return strided(operator, size, window, stride, dilation, (0, 0) if auto_pad == "VALID" else pads)

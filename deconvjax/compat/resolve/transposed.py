@@ -36,16 +36,23 @@ def lax_transpose(size: int, window: int, *, stride: int = 1, padding: str | Pad
 
 def lax_adjoint(size: int, window: int, *, out: int, stride: int = 1, padding: Pads = (0, 0), dilation: int = 1,
                 operator: str = "linear_transpose(lax.conv)") -> Axis:
-    """Row 6. `jax.linear_transpose` of a strided convolution whose input had `out` samples."""
+    """Row 6. lo = K-1-p_lo: `jax.linear_transpose` of a strided convolution whose input had `out` samples.
+
+    >>> [lax_adjoint(3, 3, out=n, stride=2, padding=(1, 1)).hi for n in (5, 6)]
+    [1, 2]
+    """
     return adjoint(operator, size, window, stride, dilation, padding, out)
 
 
 def flax_transpose(size: int, window: int, *, stride: int = 1, padding: str | Pads = "SAME", dilation: int = 1,
                    transpose_kernel: bool = False, operator: str = "flax.ConvTranspose") -> Axis | Periodic:
-    """Rows 7, 8. As lax without `use_consistent_padding`; int padding p is (p, p) of the zero-stuffed input.
+    """Rows 7, 8. lo, hi = p for an int or pair p, as lax without `use_consistent_padding`.
 
     CIRCULAR adds what VALID has beyond `i*s` samples back at the other end; `transpose_kernel` decides which end takes
     the odd one. (For strides other than 2 the result is not the transpose of Flax's Conv: it is shifted by a sample.)
+
+    >>> flax_transpose(4, 4, stride=2, padding=(2, 2)).out, flax_transpose(4, 5, padding="CIRCULAR").after
+    (8, (2, 2))
     """
     if padding == "CIRCULAR":
         axis = lax_transpose(size, window, stride=stride, padding="VALID", dilation=dilation, operator=operator)
@@ -61,7 +68,7 @@ def flax_transpose(size: int, window: int, *, stride: int = 1, padding: str | Pa
 def equinox_transpose(size: int, window: int, *, stride: int = 1, padding: str | Pads = (0, 0), output_padding: int = 0,
                       dilation: int = 1, padding_mode: str = "ZEROS",
                       operator: str = "equinox.ConvTranspose") -> Axis | Periodic:
-    """Rows 9, 10. Pads of the forward convolution; for SAME the output_padding a makes the output i*s - a.
+    """Rows 9, 10. lo = K-1-p0, hi = K-1-p1+a; for SAME the output_padding a makes the output i*s - a.
 
     `padding_mode="CIRCULAR"` (SAME or SAME_LOWER, output_padding 0) is the transpose of the periodic convolution.
 
@@ -95,7 +102,7 @@ def equinox_transpose(size: int, window: int, *, stride: int = 1, padding: str |
 
 def haiku_transpose(size: int, window: int, *, stride: int = 1, padding: str | Pads = "SAME",
                     output_shape: int | None = None, operator: str = "haiku.ConvNDTranspose") -> Axis:
-    """Rows 11, 12. As lax; `output_shape` makes it the transpose of the forward SAME or VALID convolution.
+    """Rows 11, 12. out = output_shape: the transpose of the forward SAME or VALID convolution; without it, as lax.
 
     >>> axis = haiku_transpose(10, 5, stride=2, padding="SAME", output_shape=20)
     >>> axis.lo, axis.hi
@@ -113,7 +120,9 @@ def haiku_transpose(size: int, window: int, *, stride: int = 1, padding: str | P
 def keras_transpose(size: int, window: int, *, stride: int = 1, padding: str = "valid",
                     output_padding: int | None = None, dilation: int = 1,
                     operator: str = "keras.ConvTranspose") -> Axis:
-    """Rows 13-15. output_padding None and 0 differ: 'same' gives i*s, or (i-1)*s + K%2 + output_padding.
+    """Rows 13-15. out = i*s, or (i-1)*s + K%2 + output_padding ('same'): output_padding None and 0 differ.
+
+    'valid' gives (i-1)*s + max(K, s), or (i-1)*s + K + output_padding.
 
     >>> [keras_transpose(5, 3, stride=2, padding="same", output_padding=a).out for a in (None, 0, 1)]
     [10, 9, 10]
@@ -136,7 +145,7 @@ def keras_transpose(size: int, window: int, *, stride: int = 1, padding: str = "
 
 def tensorflow_transpose(size: int, window: int, *, output_shape: int, stride: int = 1, padding: str | Pads = "SAME",
                          dilation: int = 1, operator: str = "tensorflow.conv_transpose") -> Axis:
-    """Rows 16-18. The gradient of the forward convolution of `output_shape` samples: SAME, VALID or EXPLICIT pads.
+    """Rows 16-18. out = output_shape: the gradient of its forward convolution, with SAME, VALID or EXPLICIT pads.
 
     >>> [tensorflow_transpose(4, 3, stride=2, output_shape=o).lo for o in (7, 8)]
     [1, 2]
@@ -191,13 +200,17 @@ def caffe_deconvolution(size: int, window: int, *, stride: int = 1, pad: int = 0
 def theano_transpose(size: int, window: int, *, stride: int = 1, border_mode: str | Pads = "valid",
                      output_shape: int | None = None, dilation: int = 1,
                      operator: str = "theano.conv2d_transpose") -> Axis:
-    """Row 22. The gradient of the forward convolution with border_mode 'valid', 'half' (K//2), 'full' (K-1) or pads."""
+    """Row 22. out = output_shape: the gradient of a convolution with pads 0 ('valid'), K//2 ('half'), K-1 ('full').
+
+    >>> theano_transpose(3, 3, stride=2, border_mode="half", output_shape=6).lo
+    1
+    """
     taps = dilated(window, dilation)
-    words: dict[str, int] = {"valid": 0, "half": taps // 2, "full": taps - 1}
+    words: dict[str, Pads] = {"valid": (0, 0), "half": (taps // 2,) * 2, "full": (taps - 1,) * 2}
     if isinstance(border_mode, str) and border_mode not in words:
         raise refuse(operator, "invalid border_mode", got=repr(border_mode),
                      expected="'valid', 'full', 'half', an int or pairs", fix="use one of those")
-    pads = (words[border_mode],) * 2 if isinstance(border_mode, str) else border_mode
+    pads = words[border_mode] if isinstance(border_mode, str) else border_mode
     if output_shape is None:
         if stride != 1:
             raise refuse(operator, "output_shape is required when input_dilation > 1", got="output_shape=None",
@@ -235,11 +248,19 @@ def onnx_transpose(size: int, window: int, *, stride: int = 1, pads: Pads = (0, 
 
 def onednn_deconvolution(size: int, window: int, *, dst: int, stride: int = 1, pad_left: int = 0, pad_right: int = 0,
                          dilation: int = 0, operator: str = "onednn.deconvolution") -> Axis:
-    """Row 26. Dilation counts from 0; any `dst` whose forward convolution gives the input."""
+    """Row 26. out = dst, any whose forward convolution gives the input; dilation counts from 0.
+
+    >>> onednn_deconvolution(3, 3, dst=6, stride=2, pad_left=1).hi
+    2
+    """
     return adjoint(operator, size, window, stride, dilation + 1, (pad_left, pad_right), dst)
 
 
 def cudnn_backward_data(size: int, window: int, *, out: int, stride: int = 1, pad: int = 0, dilation: int = 1,
                         operator: str = "cudnn.convolution_backward_data") -> Axis:
-    """Row 27. Symmetric pads; the output descriptor says the size."""
+    """Row 27. out = what the output descriptor says; the pads are symmetric.
+
+    >>> cudnn_backward_data(3, 3, out=6, stride=2, pad=1).hi
+    2
+    """
     return adjoint(operator, size, window, stride, dilation, (pad, pad), out)

@@ -7,8 +7,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap
 from deconvjax.compat import resolve
-from deconvjax.compat.layer import Rule, channels_first, layer
-from deconvjax.compat.weights import CONV, CONV_TRANSPOSE
+from deconvjax.compat.core.layer import Rule, channels_first, layer
+from deconvjax.compat.core.weights import CONV, CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, length
 

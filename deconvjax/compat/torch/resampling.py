@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from deconvjax.algebra import LinearMap
-from deconvjax.compat.interpolate import Interpolation, Resampling, torch_axis
-from deconvjax.compat.rearrange import Fold, depth_to_space, patches, space_to_depth, unpool
+from deconvjax.compat.core.interpolate import Interpolation, Resampling, torch_axis
+from deconvjax.compat.core.rearrange import Fold, depth_to_space, patches, space_to_depth, unpool
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, length, numbers, one_of
 

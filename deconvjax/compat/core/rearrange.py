@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Rate
@@ -120,7 +121,7 @@ def _integers(indices: Any, name: str, n: int) -> Any:
 def _last_ones(array: Any, count: int, n: int, name: str) -> Any:
     """The indices, those that a later one overwrites replaced by `count` (outside: dropped)."""
     shape = array.shape
-    known = not isinstance(array, jax.core.Tracer)
+    known = not isinstance(array, Tracer)
     flat = np.asarray(array).reshape(-1, math.prod(shape[-n:])) if known else array.reshape(-1, math.prod(shape[-n:]))
     if known and flat.size and (flat.min() < 0 or flat.max() >= count):
         bad = int(flat.min() if flat.min() < 0 else flat.max())

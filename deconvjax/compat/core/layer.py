@@ -15,8 +15,8 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Axis, Rate
+from deconvjax.compat.core.weights import Kernel, stage_taps
 from deconvjax.compat.resolve import Periodic
-from deconvjax.compat.weights import Kernel, stage_taps
 from deconvjax.errors import NotLinearError, ShapeError, complaint
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend

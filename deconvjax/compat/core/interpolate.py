@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from deconvjax.algebra import LinearMap, final_map, identity, static
-from deconvjax.compat.separable import Along, Pick
+from deconvjax.compat.core.separable import Along, Pick
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.resize import resize
 from deconvjax.space import Space
@@ -74,16 +74,18 @@ class Interpolation(LinearMap):
             weights = rule(size)
             factor, rest = divmod(len(weights), size)
             if rule.method and not rest and factor > 1 and _repeats(weights, factor):
-                a = {"a": -0.75} if rule.method == "cubic" else {}
-                result = resize(factor, rule.method, border="edge", axes=axis, **a) @ result
+                a = -0.75 if rule.method == "cubic" else None
+                result = resize(factor, rule.method, border="edge", axes=axis, a=a) @ result
             elif isinstance(weights, tuple):
                 picks.append((weights, size, axis))
             else:
                 matrices.append((weights, axis))
         if picks:
-            result = Pick(*(tuple(column) for column in zip(*picks, strict=True)), self.name) @ result
+            index, sizes, where = (tuple(column) for column in zip(*picks, strict=True))
+            result = Pick(index, sizes, where, self.name) @ result
         if matrices:
-            result = Along(*(tuple(column) for column in zip(*matrices, strict=True)), self.name) @ result
+            weights, where = (tuple(column) for column in zip(*matrices, strict=True))
+            result = Along(weights, where, self.name) @ result
         return result.on(space.tree)
 
     def _label(self) -> str:
