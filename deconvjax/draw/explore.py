@@ -1,0 +1,34 @@
+"""The explorer: one self-contained page with sliders for kernel, stride, padding, dilation and output padding."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import resources
+from pathlib import Path
+
+
+def explore(path: str | Path) -> Path:
+    """Write the interactive page: the sliding window and the matrix of a convolution or its transpose, live.
+
+    It needs no network and no Python to be looked at; `#t=1&n=3&k=3&s=2&p=1` after its address sets the sliders.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     "output padding" in explore(pathlib.Path(folder) / "explore.html").read_text("utf-8")
+    True
+    """
+    target = Path(path)
+    page = resources.files(__package__).joinpath("explore.html").read_text("utf-8")
+    target.write_text(page, encoding="utf-8")
+    return target
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """--out."""
+    parser.add_argument("--out", default="explore.html", help="where to write the page")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the page and say where."""
+    print(f"wrote {explore(options.out)}: open it in a browser")
+    return 0
