@@ -9,8 +9,15 @@ from types import ModuleType
 # The algebra: what maps are made of.
 from deconvjax.algebra import LinearMap, atomic, block_diagonal, identity, row, stack, zero
 
+# Laws, plans and readings: they fill in the methods of every map.
+from deconvjax import read as read
+from deconvjax import rewrite as rewrite
+
 # Refusals.
 from deconvjax.errors import NotLinearError, ShapeError, UnboundError
+
+# Maps from functions.
+from deconvjax.leaves.opaque import jacobian, linear_map
 
 # Convolution of channels-last signals, and the deconvolution layer.
 from deconvjax.ops.channel import conv, conv_transpose
@@ -53,6 +60,8 @@ __all__ = [
     "diagonal",
     "downsample",
     "identity",
+    "jacobian",
+    "linear_map",
     "max_pool_switches",
     "pad",
     "pixel_shuffle",

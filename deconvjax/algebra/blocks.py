@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from deconvjax.algebra.combine import add_trees, promote, reading, shapes_of
-from deconvjax.algebra.linear_map import LinearMap, final_map, static
+from deconvjax.algebra.linear_map import LinearMap
+from deconvjax.algebra.upstairs import final_map, static
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.space import Space
 
@@ -20,6 +21,7 @@ class Stack(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
@@ -56,6 +58,7 @@ class Row(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
@@ -99,6 +102,7 @@ class BlockDiagonal(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
@@ -172,7 +176,8 @@ def _bound_together(operator: str, maps: Iterable[LinearMap], kind: Any) -> Line
     if not parts or not all(isinstance(part, LinearMap) for part in parts):
         got = type(maps).__name__ if not parts else ", ".join(type(part).__name__ for part in parts)
         raise TypeError(complaint(operator, "maps must be a non-empty list of LinearMaps", got=got,
-                                  expected=f"{operator}([A, B, ...])", fix="wrap functions with linear_map(fn, domain)"))
+                                  expected=f"{operator}([A, B, ...])",
+                                  fix="wrap functions with linear_map(fn, domain)"))
     if all(part.is_bound for part in parts):
         spaces = tuple(part.space for part in parts)
         if kind is not Stack:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconvjax.algebra.linear_map import UPSTAIRS, LinearMap, final_map, static
+from deconvjax.algebra.linear_map import LinearMap
 from deconvjax.algebra.trivial import Identity
+from deconvjax.algebra.upstairs import UPSTAIRS, final_map, static
 from deconvjax.errors import ShapeError, complaint, draw_chain
 from deconvjax.space import Space
 
@@ -25,6 +26,7 @@ class Chain(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
@@ -75,6 +77,7 @@ class Sum(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
@@ -119,6 +122,7 @@ class Scaled(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return (self.map,)
 
     def _bind(self, space: Space) -> LinearMap:
@@ -188,6 +192,7 @@ class Cast(LinearMap):
 
     @property
     def is_complex_linear(self) -> bool:
+        """False where complex becomes real."""
         assert self.space is not None
         pairs = zip(self.space.leaves, self.target.leaves, strict=True)
         return not any(_is_complex(a.dtype) and not _is_complex(b.dtype) for a, b in pairs)

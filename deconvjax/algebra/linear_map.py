@@ -7,59 +7,17 @@ bound to a domain. Concrete maps are abstract-or-final frozen dataclasses made b
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import numbers
-from collections.abc import Callable
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconvjax.algebra.upstairs import UPSTAIRS
 from deconvjax.errors import ShapeError, UnboundError, complaint
 from deconvjax.space import Space
-
-Map = TypeVar("Map", bound="LinearMap")
-
-
-def static(**options: Any) -> Any:
-    """A dataclass field that is structure, not data."""
-    return dataclasses.field(metadata={"static": True}, **options)
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(static, dataclasses.field))
-def final_map(cls: type[Map]) -> type[Map]:
-    """Register a LinearMap subclass as frozen dataclass and pytree; fields made by `static()` are structure."""
-    frozen = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-    return jax.tree_util.register_dataclass(frozen)
-
-
-def _missing(*_: Any) -> Any:
-    raise RuntimeError("import deconvjax (not one of its inner modules alone) to use this method")
-
-
-@dataclasses.dataclass
-class Upstairs:
-    """What floors above this file add to every map: each fills its slots when it is imported.
-
-    Imports go down only, and still `A @ B`, `A(x)` and `A.explain()` are methods of every map: the algebra fills
-    the first five slots, `deconvjax.rewrite` the next two, `deconvjax.read` the rest.
-    """
-
-    compose: Callable[[LinearMap, LinearMap], LinearMap] = _missing
-    add: Callable[[LinearMap, LinearMap], LinearMap] = _missing
-    scale: Callable[[Any, LinearMap], LinearMap] = _missing
-    cast: Callable[[LinearMap, Space], LinearMap] = _missing
-    atomic: Callable[[LinearMap], LinearMap] = _missing
-    plan: Callable[[LinearMap], LinearMap] = lambda bound: bound
-    simplify: Callable[[LinearMap], LinearMap] = _missing
-    explain: Callable[[LinearMap], Any] = _missing
-    sparse: Callable[[LinearMap], Any] = _missing
-    cost: Callable[[LinearMap], Any] = _missing
-
-
-UPSTAIRS = Upstairs()
 
 
 class LinearMap:
@@ -169,7 +127,7 @@ class LinearMap:
                                        expected="an unbound map", fix="call .along(axes) before .on(domain)"))
         if any(not isinstance(a, int) or isinstance(a, bool) or a >= 0 for a in where) or len(set(where)) != len(where):
             raise ShapeError(complaint(self._label(), "axes count from the end", got=f"along({where})",
-                                       expected="distinct negative ints", fix="along((-3, -2)) for images (..., H, W, C)"))
+                                       expected="distinct negative ints", fix="along((-3, -2)) for (..., H, W, C)"))
         return self._along(where)
 
     # ---- transposition --------------------------------------------------------------------------------------------
@@ -194,7 +152,7 @@ class LinearMap:
         return self.T.conj()
 
     def conj(self) -> LinearMap:
-        """conj(A): x -> conj(A(conj(x)))."""
+        """The map with conjugated coefficients: x -> conj(A(conj(x)))."""
         return self._conj()
 
     # ---- algebra --------------------------------------------------------------------------------------------------
@@ -204,21 +162,35 @@ class LinearMap:
         return UPSTAIRS.compose(self, other) if isinstance(other, LinearMap) else self(other)
 
     def __add__(self, other: LinearMap) -> LinearMap:
-        return UPSTAIRS.add(self, other) if isinstance(other, LinearMap) else NotImplemented
+        return UPSTAIRS.add(self, self._operand(other, "+"))
+
+    def __radd__(self, other: Any) -> LinearMap:
+        return self if isinstance(other, int) and other == 0 else self._operand(other, "+")  # sum(maps) starts at 0
 
     def __sub__(self, other: LinearMap) -> LinearMap:
-        return UPSTAIRS.add(self, -other) if isinstance(other, LinearMap) else NotImplemented
+        return UPSTAIRS.add(self, -self._operand(other, "-"))
+
+    def __rsub__(self, other: Any) -> LinearMap:
+        return self._operand(other, "-")
 
     def __neg__(self) -> LinearMap:
         return UPSTAIRS.scale(-1, self)
 
     def __mul__(self, scalar: Any) -> LinearMap:
-        return UPSTAIRS.scale(scalar, self) if _is_scalar(scalar) else NotImplemented
+        return UPSTAIRS.scale(self._operand(scalar, "*"), self)
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Any) -> LinearMap:
-        return UPSTAIRS.scale(1 / scalar, self) if _is_scalar(scalar) else NotImplemented
+        return UPSTAIRS.scale(1 / self._operand(scalar, "/"), self)
+
+    def _operand(self, other: Any, sign: str) -> Any:
+        """`other`, a map to add or a scalar to multiply by; TypeError for anything else."""
+        if _is_scalar(other) if sign in "*/" else isinstance(other, LinearMap):
+            return other
+        raise TypeError(complaint(f"{self._label()} {sign} ...", "the other operand does not fit", got=_kind(other),
+                                  expected="a scalar" if sign in "*/" else "a LinearMap", fix="write A @ B for a "
+                                  "product, c * identity for a number to add, diagonal(values) for an array"))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap):
@@ -274,7 +246,7 @@ class LinearMap:
         """
         if how not in ("on", "off"):
             raise ValueError(complaint(f"{self._label()}.plan", "it is on or off", got=repr(how),
-                                       expected="'on' or 'off'", fix="A.plan() for the plan, A.plan('off') for A as written"))
+                                       expected="'on' or 'off'", fix="A.plan() for the plan, A.plan('off') for A"))
         if how == "off":
             return UPSTAIRS.atomic(self)
         self._bound_space("plan()")
@@ -286,6 +258,10 @@ class LinearMap:
 
     def _repr_latex_(self) -> str:
         return f"${self._latex()}$"
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else repr(value)
 
 
 def _is_scalar(value: Any) -> bool:

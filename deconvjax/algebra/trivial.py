@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from deconvjax.algebra.linear_map import UPSTAIRS, LinearMap, final_map, static
+from deconvjax.algebra.linear_map import LinearMap
+from deconvjax.algebra.upstairs import UPSTAIRS, final_map, static
 from deconvjax.errors import complaint
 from deconvjax.space import Space
 
@@ -91,6 +92,7 @@ class Atomic(LinearMap):
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
+        """The maps it is made of."""
         return (self.map,)
 
     def _bind(self, space: Space) -> LinearMap:

@@ -54,7 +54,7 @@ def _pulse_label(stage: Stage) -> str:
         if all(a <= 0 and b <= 0 for a, b in zip(lo, hi, strict=True)):
             return f"crop({_each((-a, -b) for a, b in zip(lo, hi, strict=True))}{where})"
         return f"pad({pairs}{where})"
-    if up == 1 and all(-r.down < r.lo <= 0 for r in stage.rates):
+    if up == 1 and all(r.lo <= 0 for r in stage.rates):
         phase = _each(-a for a in lo)
         return f"downsample({down}{f', phase={phase}' if phase != 0 else ''}{where})"
     if down == 1 and all(r.lo == 0 and 0 <= r.hi < r.up for r in stage.rates):

@@ -55,8 +55,8 @@ def downsample(factor: Factor, *, phase: Factor = 0, axes: Axes = None) -> Linea
     [[0 1 0 0 0]
      [0 0 0 1 0]]
     """
-    count = length(factor) if length(factor) is not None else length(phase)
-    where = axes_of(axes, count, "downsample", "factor")
+    name, several = ("phase", phase) if length(factor) is None and length(phase) is not None else ("factor", factor)
+    where = axes_of(axes, length(several), "downsample", name)
     factors = integers(factor, len(where), "downsample", "factor", 1)
     phases = integers(phase, len(where), "downsample", "phase", 0)
     return stage(None, [Rate(down=k, lo=-p) for k, p in zip(factors, phases, strict=True)], where)
