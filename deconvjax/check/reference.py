@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from deconvjax.algebra import Atomic, BlockDiagonal, Cast, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
 from deconvjax.check import oracle
@@ -31,7 +32,7 @@ def reference(a: LinearMap) -> Function | None:
     >>> reference(dj.upsample(2).on((2,)))(np.array([1, 2]))
     array([1, 0, 2, 0])
     """
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree_util.tree_leaves(a)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree_util.tree_leaves(a)):
         return None
     parts = [reference(part) for part in a.parts]
     known = [part for part in parts if part is not None]

@@ -32,7 +32,7 @@ def generator(key: Any) -> np.random.Generator:
         return np.random.default_rng(20160923)
     if isinstance(key, (int, np.integer)):
         return np.random.default_rng(int(key))
-    data = jax.random.key_data(key) if jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+    data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
     return np.random.default_rng(np.asarray(data).ravel().astype(np.uint64))
 
 
@@ -135,13 +135,13 @@ def real_matrix(fn: Callable[[Any], Any], domain: Space, codomain: Space) -> np.
 def pairs(vector: np.ndarray, space: Space) -> np.ndarray:
     """A vector of `space` over the reals: each complex entry as two numbers."""
     if not is_complex(space):
-        return vector.real
+        return np.real(vector)
     out, start = [], 0
     for leaf in space.leaves:
         part = vector[start : start + math.prod(leaf.shape)]
         start += part.size
         split = jnp.issubdtype(leaf.dtype, jnp.complexfloating)
-        out.append(np.stack([part.real, part.imag], axis=1).ravel() if split else part.real)
+        out.append(np.stack([np.real(part), np.imag(part)], axis=1).ravel() if split else np.real(part))
     return np.concatenate(out)
 
 

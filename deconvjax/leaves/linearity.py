@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core
 
 
@@ -180,8 +181,8 @@ def _of_constants(name: str, given: list[Verdict]) -> Verdict:
 def _of_varying(eqn: core.JaxprEqn, name: str, given: list[Verdict]) -> Verdict:
     broken = Verdict(Kind.NONLINEAR, name)
     varying = [i for i, v in enumerate(given) if v.varies]
-    rounds = name == "convert_element_type" and not jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.inexact)
-    if name in _BREAKERS or (rounds and jnp.issubdtype(eqn.invars[0].aval.dtype, jnp.inexact)):
+    rounds = name == "convert_element_type" and _is_inexact(eqn.invars[0]) and not _is_inexact(eqn.outvars[0])
+    if name in _BREAKERS or rounds:
         return given[0] if name == "integer_pow" and eqn.params.get("y") == 1 else broken
     if name in _PRODUCTS:
         if any(v.kind == Kind.ZERO for v in given):
@@ -239,11 +240,15 @@ def _consts(jaxpr: Any) -> list[Verdict]:
 
 
 def _of_value(value: Any) -> Verdict:
-    if isinstance(value, jax.core.Tracer) or not hasattr(value, "dtype") and not np.isscalar(value):
+    if isinstance(value, Tracer) or not hasattr(value, "dtype") and not np.isscalar(value):
         return CONSTANT
-    if jax.dtypes.issubdtype(getattr(value, "dtype", np.float64), jax.dtypes.extended):
+    if jnp.issubdtype(getattr(value, "dtype", np.float64), jax.dtypes.extended):
         return CONSTANT
     return CONSTANT if np.any(np.asarray(value)) else ZERO
+
+
+def _is_inexact(atom: Any) -> bool:
+    return jnp.issubdtype(atom.aval.dtype, jnp.inexact)
 
 
 def _is_complex(atom: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core
 
 from deconvjax.algebra import LinearMap, final_map, static
@@ -216,7 +217,7 @@ def _require_linear(a: Opaque) -> None:
     """NotLinearError unless the function is linear and JAX can transpose it."""
     forward = _callable(a.program, a.consts, a.landing)
     verdict = judge(a.program, a.consts)
-    traced = any(isinstance(c, jax.core.Tracer) for c in a.consts)
+    traced = any(isinstance(c, Tracer) for c in a.consts)
     if verdict.kind == Kind.NONLINEAR:
         raise _refusal("the function is not linear", f"the primitive `{verdict.culprit}` acting on x")
     if verdict.kind in (Kind.CONSTANT, Kind.AFFINE) and traced:
@@ -243,7 +244,7 @@ def _require_transpose(a: Opaque, operator: str, problem: str) -> None:
 
 def _findings(kind: Kind, culprit: str, law: str, value: np.ndarray) -> tuple[str, str]:
     if law == "f(0) = 0":
-        shown = np.array2string(value[:6].real if not np.iscomplexobj(value) else value[:6], precision=4)
+        shown = np.array2string(value[:6], precision=4)
         zero = f"f(0) = {shown[:-1]} ...]" if value.size > 6 else f"f(0) = {shown}"
         if kind == Kind.CONSTANT:
             return "the function is constant, it does not read x", zero

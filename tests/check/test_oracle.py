@@ -143,7 +143,7 @@ def test_conv_and_its_transpose_equal_torch(ndim):
         np.testing.assert_array_equal(got, torch_conv(y, kernel, True, output_padding=extra, **theirs))
 
 
-@pytest.mark.parametrize("padding", ["SAME", "VALID", "CIRCULAR", 1, ((0, 2), (1, 1))])
+@pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "VALID", "CIRCULAR", 1, ((0, 2), (1, 1))])
 def test_conv_transpose_is_the_transpose_of_conv(padding):
     for stride, dilation, groups in itertools.product((1, 2, 3), (1, 2), (1, 2)):
         kernel, space = ints(2, 3, 2, 2 * groups), (6, 5)
@@ -170,9 +170,10 @@ def test_conv_pads_as_jax_and_flax_do():
         x, kernel = ints(1, n, 2), ints(window, 2, 3)
         options = {"strides": stride, "kernel_dilation": dilation}
         reach = (window - 1) * dilation + 1
-        pads = jax.lax.padtype_to_pads((n,), (reach,), (stride,), "SAME")
-        want = oracle.conv(x, kernel, padding=pads, **options)
-        np.testing.assert_array_equal(oracle.conv(x, kernel, **options), want)
+        for same in ("SAME", "SAME_LOWER"):
+            pads = jax.lax.padtype_to_pads((n,), (reach,), (stride,), same)
+            want = oracle.conv(x, kernel, padding=pads, **options)
+            np.testing.assert_array_equal(oracle.conv(x, kernel, padding=same, **options), want)
         wrapped = np.pad(x, ((0, 0), ((reach - 1) // 2, reach // 2), (0, 0)), "wrap")  # flax.linen.Conv
         want = oracle.conv(wrapped, kernel, padding="VALID", **options)
         np.testing.assert_array_equal(oracle.conv(x, kernel, padding="CIRCULAR", **options), want)

@@ -19,8 +19,8 @@ def conv(
 ) -> np.ndarray:
     """y[n, o] = sum_{j,c} z[n*s + j*d - lo, c] k[j, c, o],  z = x with input_dilation - 1 zeros between samples.
 
-    SAME gives ceil(dense/s) samples and puts the odd pad last; CIRCULAR gives as many by continuing x periodically,
-    (K-1)//2 samples before and K//2 after.
+    SAME gives ceil(dense/s) samples and puts the odd pad last (SAME_LOWER first); CIRCULAR gives as many by continuing
+    x periodically, (K-1)//2 samples before and K//2 after.
 
     >>> conv(np.ones((4, 1)), np.ones((3, 1, 1)), strides=2)[:, 0]
     array([3., 2.])
@@ -57,7 +57,7 @@ def conv_transpose(
     taps = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)]
     if output_shape is not None:
         sizes = list(output_shape)
-    elif padding in ("SAME", "CIRCULAR"):
+    elif padding in ("SAME", "SAME_LOWER", "CIRCULAR"):
         sizes = [n * s + e for n, s, e in zip(space, strides, extra, strict=True)]
     else:
         reach = [(n - 1) * s + k for n, s, k in zip(space, strides, taps, strict=True)]
@@ -96,9 +96,9 @@ def pads(padding: Padding, sizes: Sequence[int], taps: Sequence[int], strides: S
         return [(0, 0)] * len(sizes)
     if padding == "CIRCULAR":
         return [((k - 1) // 2, k // 2) for k in taps]
-    if padding == "SAME":
+    if padding in ("SAME", "SAME_LOWER"):
         total = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, taps, strides, strict=True)]
-        return [(t // 2, t - t // 2) for t in total]
+        return [(t // 2, t - t // 2) if padding == "SAME" else (t - t // 2, t // 2) for t in total]
     if isinstance(padding, int):
         return [(padding, padding)] * len(sizes)
     if len(sizes) == 1 and np.ndim(padding) == 1 and len(padding) == 2:
@@ -115,12 +115,12 @@ def average_pool(
     >>> average_pool(np.array([[1.0], [3.0], [5.0]]), (2,))[:, 0]
     array([2.])
     """
-    window, strides, widths, x = _pooling(x, window, strides, padding, ndim)
+    sizes, steps, widths, x = _pooling(x, window, strides, padding, ndim)
     lo, hi = ([w[i] for w in widths] for i in (0, 1))
-    z, box = np.moveaxis(x, -1, 0), np.ones(window)
-    total = stage(z, box, down=strides, lo=lo, hi=hi)
-    count = stage(np.ones_like(z), box, down=strides, lo=lo, hi=hi)
-    return np.moveaxis(total / (np.prod(window) if count_include_pad else count), 0, -1)
+    z, box = np.moveaxis(x, -1, 0), np.ones(sizes)
+    total = stage(z, box, down=steps, lo=lo, hi=hi)
+    count = stage(np.ones_like(z), box, down=steps, lo=lo, hi=hi)
+    return np.moveaxis(total / (np.prod(sizes) if count_include_pad else count), 0, -1)
 
 
 def max_pool(
@@ -135,14 +135,14 @@ def max_pool(
            [5]]), array([[1],
            [2]]))
     """
-    window, strides, widths, x = _pooling(x, window, strides, padding, ndim)
-    space = x.shape[-len(window) - 1 : -1]
-    sizes = [(n + lo + hi - k) // s + 1 for n, (lo, hi), k, s in zip(space, widths, window, strides, strict=True)]
-    shape = (*x.shape[: -len(window) - 1], *sizes, x.shape[-1])
+    taps, steps, widths, x = _pooling(x, window, strides, padding, ndim)
+    space = x.shape[-len(taps) - 1 : -1]
+    sizes = [(n + lo + hi - k) // s + 1 for n, (lo, hi), k, s in zip(space, widths, taps, steps, strict=True)]
+    shape = (*x.shape[: -len(taps) - 1], *sizes, x.shape[-1])
     values, switches = np.zeros(shape, x.dtype), np.full(shape, -1)
     for n in np.ndindex(*sizes):
-        for j in np.ndindex(*window):
-            place = tuple(a * s + b - w[0] for a, s, b, w in zip(n, strides, j, widths, strict=True))
+        for j in np.ndindex(*taps):
+            place = tuple(a * s + b - w[0] for a, s, b, w in zip(n, steps, j, widths, strict=True))
             if all(0 <= a < size for a, size in zip(place, space, strict=True)):
                 here, seen = (..., *n, slice(None)), x[(..., *place, slice(None))]
                 wins = (switches[here] < 0) | (seen > values[here])
@@ -186,6 +186,6 @@ def reassemble(x: np.ndarray, weights: np.ndarray, factor: PerAxis) -> np.ndarra
 
 def _pooling(x: Any, window: Any, strides: Any, padding: Any, ndim: int | None) -> tuple[Any, Any, Any, np.ndarray]:
     x = np.asarray(x)
-    window = per_axis(window, x.ndim - 1 if ndim is None else ndim)
-    strides = window if strides is None else per_axis(strides, len(window))
-    return window, strides, pads(padding, x.shape[-len(window) - 1 : -1], window, strides), x
+    taps = per_axis(window, x.ndim - 1 if ndim is None else ndim)
+    steps = taps if strides is None else per_axis(strides, len(taps))
+    return taps, steps, pads(padding, x.shape[-len(taps) - 1 : -1], taps, steps), x
