@@ -12,9 +12,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import NamedSharding, PartitionSpec
 
 from deconvjax.engine import lower
 from deconvjax.engine.choice import override
@@ -67,7 +68,25 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 
 
 def _bind(prim: Primitive, a: Array, b: Array, spec: Spec) -> Array:
-    return prim.bind(jnp.asarray(a), jnp.asarray(b), spec=spec.normal, strategy=override())
+    a, b = jnp.asarray(a), jnp.asarray(b)
+    axes = _varying(a) | _varying(b)
+    if axes:  # inside shard_map: both operands must vary over the same mesh axes, which makes a psum when transposed
+        a, b = (lax.pcast(x, tuple(axes - _varying(x)), to="varying") if axes - _varying(x) else x for x in (a, b))
+    return prim.bind(a, b, spec=spec.normal, strategy=override())
+
+
+def _varying(x: Any) -> frozenset:
+    """Mesh axes over which x differs from device to device (shard_map); empty elsewhere."""
+    kind = jax.typeof(x)
+    manual = getattr(kind, "manual_axis_type", None)
+    return frozenset(getattr(kind, "vma", ()) if manual is None else manual.varying)
+
+
+def _result(shape: Shape, a: Any, batched: bool) -> Any:
+    """The abstract result: varies over the mesh axes of its operands, and keeps a sharded batch sharded."""
+    spec = a.sharding.spec[0] if batched and len(a.sharding.spec) else None
+    sharding = NamedSharding(a.sharding.mesh, PartitionSpec(spec, *[None] * (len(shape) - 1)) if shape else PartitionSpec())
+    return a.update(shape=shape, weak_type=False, sharding=sharding)
 
 
 @partial(jax.jit, static_argnames=("prim", "spec", "strategy"))
@@ -88,7 +107,7 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
                     fix="cast one operand with .astype",
                 )
             )
-        return jax.core.ShapedArray(shape(spec, a.shape, b.shape), a.dtype)
+        return _result(shape(spec, a.shape, b.shape), a, prim is not taps_gradient_p)
 
     def batch(args: Any, dims: Any, *, spec: Spec, strategy: str | None) -> Any:
         a, b = (x if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True))

@@ -85,7 +85,7 @@ def _depthwise(x: Array, y: Array, axes: tuple[Axis, ...]) -> Array:
             totals = [t + n for t, n in zip(totals, one(i * unroll + u), strict=True)]
         return totals
 
-    zero = jnp.zeros((*[a.window for a in outer], length, last.down, channels), y.dtype)
+    zero = lax.full_like(y, 0, shape=(*[a.window for a in outer], length, last.down, channels))  # varies as y does
     totals = lax.fori_loop(0, steps // unroll, body, [zero] * near)
     taps = jnp.stack([t.sum(-3) for t in totals], -3)  # *outer window, near, down, C
     taps = taps.reshape(*taps.shape[:-3], near * last.down, channels)

@@ -1,0 +1,171 @@
+"""`jnp` and `lax` as the strategies use them, in NumPy: runs their code as written, without tracing or compiling.
+
+Stricter than JAX: slices that leave the array raise instead of being clamped.
+"""
+
+import types
+from contextlib import contextmanager
+
+import numpy as np
+
+from deconvjax.engine import (
+    banded,
+    blocks,
+    columns,
+    convolution,
+    direct,
+    fourier,
+    layout,
+    lower,
+    products,
+    rows,
+    shifted,
+    taps,
+    tapsum,
+)
+
+MODULES = (banded, blocks, columns, convolution, direct, fourier, layout, lower, products, rows, shifted, taps, tapsum)
+
+
+class Array(np.ndarray):
+    """An ndarray with `.at[i].add(v)`."""
+
+    @property
+    def at(self):
+        return _At(self)
+
+
+class _At:
+    def __init__(self, a):
+        self.a = a
+
+    def __getitem__(self, index):
+        def add(values):
+            out = self.a.copy()
+            np.add.at(out, index, values)
+            return out
+
+        return types.SimpleNamespace(add=add)
+
+
+def _zeros(shape, dtype=float):
+    return np.zeros(shape, dtype).view(Array)
+
+
+def _take(a, index, axis, mode):
+    assert mode == "clip" and index.min() >= 0 and index.max() < a.shape[axis]
+    return np.take(a, index, axis)
+
+
+def _update(a, piece, start):
+    a = a.copy()
+    for s, n, size in zip(start, piece.shape, a.shape, strict=True):
+        assert 0 <= s and s + n <= size, "written outside"
+    a[tuple(slice(s, s + n) for s, n in zip(start, piece.shape, strict=True))] = piece
+    return a
+
+
+def _slice(a, start, sizes):
+    for s, n, size in zip(start, sizes, a.shape, strict=True):
+        assert 0 <= s and s + n <= size, "read outside"
+    return a[tuple(slice(s, s + n) for s, n in zip(start, sizes, strict=True))]
+
+
+def _loop(low, high, body, start):
+    for i in range(low, high):
+        start = body(i, start)
+    return start
+
+
+def _pad(a, value, widths):
+    shape = [max(0, lo + hi + n + max(n - 1, 0) * step) for n, (lo, hi, step) in zip(a.shape, widths, strict=True)]
+    assert all(lo >= 0 for lo, _, _ in widths) and all(hi >= 0 for _, hi, _ in widths)
+    out = np.full(shape, value, a.dtype)
+    out[tuple(slice(lo, lo + (n - 1) * (s + 1) + 1, s + 1) for n, (lo, _, s) in zip(a.shape, widths, strict=True))] = a
+    return out.view(Array)
+
+
+def _dot_general(a, b, dimensions, precision=None):
+    (ca, cb), (ba, bb) = dimensions
+    la, lb = list(range(a.ndim)), list(range(50, 50 + b.ndim))
+    for i, j in zip((*ca, *ba), (*cb, *bb), strict=True):
+        lb[j] = la[i]
+    free_a = [la[i] for i in range(a.ndim) if i not in ca and i not in ba]
+    free_b = [lb[j] for j in range(b.ndim) if j not in cb and j not in bb]
+    names = {label: n for n, label in enumerate(dict.fromkeys([*la, *lb]))}
+    pick = lambda labels: [names[v] for v in labels]  # noqa: E731
+    return np.einsum(a, pick(la), b, pick(lb), pick([*[la[i] for i in ba], *free_a, *free_b])).view(Array)
+
+
+def _convolution(
+    x, k, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None,
+    feature_group_count=1, precision=None,
+):  # fmt: skip
+    """b01f_01io->b01f from its definition, one tap at a time."""
+    rank = x.ndim - 2
+    lhs, rhs = lhs_dilation or [1] * rank, rhs_dilation or [1] * rank
+    pads = [(0, 0)] * rank if padding == "VALID" else padding
+    z = _pad(x, 0, [(0, 0, 0), *[(0, 0, d - 1) for d in lhs], (0, 0, 0)])
+    low, high = [max(lo, 0) for lo, _ in pads], [max(hi, 0) for _, hi in pads]
+    z = np.pad(z, [(0, 0), *zip(low, high, strict=True), (0, 0)])
+    z = z[(slice(None), *[slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi) in zip(z.shape[1:-1], pads, strict=True)])]
+    window = k.shape[:rank]
+    out = [(n - d * (w - 1) - 1) // s + 1 for n, d, w, s in zip(z.shape[1:-1], rhs, window, window_strides, strict=True)]
+    g, cout = feature_group_count, k.shape[-1]
+    y = np.zeros((x.shape[0], *out, cout), np.result_type(x, k))
+    for at in np.ndindex(*window):
+        cut = [slice(j * d, j * d + (n - 1) * s + 1, s) for j, d, n, s in zip(at, rhs, out, window_strides, strict=True)]
+        piece = z[(slice(None), *cut)].reshape(x.shape[0], *out, g, -1)
+        y += np.einsum("...gi,igo->...go", piece, k[at].reshape(-1, g, cout // g)).reshape(y.shape)
+    return y.view(Array)
+
+
+jnp = types.SimpleNamespace(
+    zeros=_zeros,
+    zeros_like=lambda a: _zeros(a.shape, a.dtype),
+    stack=lambda parts, axis=0: np.stack(parts, axis).view(Array),
+    concatenate=lambda parts, axis=0: np.concatenate(parts, axis).view(Array),
+    transpose=np.transpose,
+    moveaxis=np.moveaxis,
+    swapaxes=np.swapaxes,
+    repeat=lambda a, n, axis: np.repeat(a, n, axis),
+    broadcast_to=lambda a, shape: np.array(np.broadcast_to(a, shape)).view(Array),
+    take=_take,
+    expand_dims=np.expand_dims,
+    fft=np.fft,
+    conj=np.conj,
+    iscomplexobj=np.iscomplexobj,
+    issubdtype=np.issubdtype,
+    floating=np.floating,
+    float32=np.float32,
+)
+lax = types.SimpleNamespace(
+    rev=lambda a, axes: np.flip(a, axes),
+    dynamic_update_slice=_update,
+    dynamic_slice=_slice,
+    optimization_barrier=lambda a: a,
+    fori_loop=_loop,
+    pad=_pad,
+    full_like=lambda a, value, shape: np.full(shape, value, a.dtype).view(Array),
+    dot_general=_dot_general,
+    conv_general_dilated=_convolution,
+    ConvDimensionNumbers=lambda *a: a,
+)
+
+
+@contextmanager
+def numpy_backend():
+    """Inside, the strategies compute with NumPy."""
+    saved = [(m, name, getattr(m, name)) for m in MODULES for name in ("jnp", "lax") if hasattr(m, name)]
+    for module, name, _ in saved:
+        setattr(module, name, {"jnp": jnp, "lax": lax}[name])
+    try:
+        yield
+    finally:
+        for module, name, value in saved:
+            setattr(module, name, value)
+
+
+def array(a):
+    """A NumPy array that understands `.at`."""
+    return np.asarray(a).view(Array)

@@ -1,0 +1,100 @@
+"""The compiled programs: outside and inside `scan`, no convolution may fall to XLA's unoptimised loop."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from deconvjax import engine
+from deconvjax.axis import Axis
+from deconvjax.engine import Spec
+
+CANONICAL = re.compile(r"dim_labels=b(\d*)f_\1io->b\1f")
+
+
+def slow_convolutions(text):
+    """Convolutions of an optimised CPU program that XLA runs as its elemental loop, or through zero-stuffed data.
+
+    That is: window reversal, other than canonical dimension numbers, a type other than f32 or f16, groups or three
+    dimensions with base dilation. Convolutions inside a `__ynn_fusion` are library calls and fast.
+    """
+    found, inside = [], False
+    library = set(re.findall(r"calls=%?([\w.]+),?[^\n]*__ynn_fusion", text))
+    for line in text.splitlines():
+        head = re.match(r"%?([\w.]+) \(", line)
+        if head:
+            inside = head.group(1) in library
+        if inside or " convolution(" not in line:
+            continue
+        dilated = "lhs_dilate" in line
+        rank = len(re.search(r"size=([\dx]+)", line).group(1).split("x"))
+        bad = "rhs_reversal" in line or not CANONICAL.search(line) or not re.search(r"= f(32|16)\[", line)
+        if bad or (dilated and (rank == 3 or "feature_group_count" in line or "rhs_dilate" in line)):
+            found.append(line.strip())
+    return found
+
+
+def optimised(f, *shapes, dtype=jnp.float32):
+    return jax.jit(f).lower(*[jax.ShapeDtypeStruct(s, dtype) for s in shapes]).compile().as_text()
+
+
+def cases():
+    same2 = Axis(32, 4, 1, 1, 2, 1, 1)
+    yield "dense 2-D", Spec((same2,) * 2), 32, 48, jnp.float32
+    yield "few channels", Spec((same2,) * 2), 16, 3, jnp.float32
+    yield "grouped", Spec((same2,) * 2, 4), 64, 64, jnp.float32
+    yield "depthwise", Spec((same2,) * 2, 21), 21, 21, jnp.float32
+    yield "scalar", Spec((same2,) * 2, None), 8, 8, jnp.float32
+    yield "1-D", Spec((Axis(256, 16, 1, 1, 8, 4, 4),)), 32, 32, jnp.float32
+    yield "3-D", Spec((Axis(9, 3, 1, 1, 2, 1, 1),) * 3), 16, 24, jnp.float32
+    yield "float64", Spec((same2,) * 2), 8, 8, jnp.float64
+    yield "int32", Spec((same2,) * 2), 8, 8, jnp.int32
+    yield "bfloat16", Spec((same2,) * 2), 32, 32, jnp.bfloat16
+    yield "dilated", Spec((Axis(32, 3, 2, 1, 1, 2, 2),) * 2), 32, 32, jnp.float32
+    yield "up and down", Spec((Axis(32, 5, 1, 3, 2, 2, 2),) * 2), 16, 16, jnp.float32
+
+
+@pytest.mark.parametrize(("name", "spec", "cin", "cout", "dtype"), list(cases()), ids=[c[0] for c in cases()])
+def test_no_slow_convolution(name, spec, cin, cout, dtype):
+    x, y = (2, *spec.size, cin), (2, *spec.out, cout)
+    k = spec.window if spec.groups is None else (*spec.window, cin // spec.groups, cout)
+
+    def maps(x, k, y):
+        return engine.stage(x, k, spec), engine.transpose(y, k, spec), engine.taps_gradient(x, y, spec)
+
+    def program(x, k, y):
+        def body(carry, _):
+            fy, tx, wk = maps(x + carry[1], k + carry[2], y + carry[0])
+            return (fy, tx, wk), None
+
+        start = maps(x, k, y)
+        return start, lax.scan(body, start, length=2)[0]
+
+    text = optimised(program, x, k, y, dtype=dtype)
+    assert " while(" in text
+    assert slow_convolutions(text) == []
+
+
+def test_the_detector_sees_what_stock_jax_does():
+    """The reading above refuses the programs it was made for, so that an empty answer means something."""
+    x, k = (1, 16, 16, 32), (4, 4, 32, 32)
+    numbers = ("NHWC", "HWIO", "NHWC")
+
+    def transposed(x, k):
+        return lax.conv_transpose(x, k, (2, 2), "SAME", dimension_numbers=numbers)
+
+    def strided(x, k):
+        return lax.conv_general_dilated(x, k, (2, 2), "SAME", dimension_numbers=numbers)
+
+    def gradient(f):
+        return lambda x, k: jax.grad(lambda k: jnp.sum(f(x, k) ** 2))(k)
+
+    def scanned(x, k):
+        return lax.scan(lambda k, _: (gradient(strided)(x, k), None), k, length=2)[0]
+
+    assert slow_convolutions(optimised(gradient(transposed), x, k))
+    assert slow_convolutions(optimised(scanned, x, k))
+    assert slow_convolutions(optimised(strided, x, k, dtype=jnp.int32))
+    assert not slow_convolutions(optimised(strided, x, k))

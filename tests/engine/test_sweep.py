@@ -1,0 +1,62 @@
+"""Thousands of random stages through the rule and through every strategy, exactly, without compiling anything.
+
+The strategies' own code runs on NumPy arrays (numpy_backend), on small integers held in float64, so equality is exact
+(the Fourier strategy: 1e-9). What XLA makes of the same code is the matter of test_primitives.
+"""
+
+import numpy as np
+import pytest
+
+from deconvjax.engine import lower, rule
+from deconvjax.engine.layout import transposed_taps
+from deconvjax.engine.rule import Problem
+from tests.engine import oracle
+from tests.engine.numpy_backend import array, numpy_backend
+
+STAGES = 5000
+
+
+def run(seed, strategy=None, **limits):
+    """F, T and W of one random stage against the oracle."""
+    spec, x, k, y = oracle.random_stage(seed, **limits)
+    tolerance = {"rtol": 0, "atol": 1e-9 if strategy in (None, "fourier") else 0}
+    static = {"spec": spec.normal, "strategy": strategy, "platform": "cpu"}
+    got = lower.stage(array(x), array(k), **static)
+    np.testing.assert_allclose(got, oracle.stage(x, k, spec), **tolerance, err_msg=f"F {seed} {spec}")
+    got = lower.transpose(array(y), array(k), **static)
+    np.testing.assert_allclose(got, oracle.transpose(y, k, spec), **tolerance, err_msg=f"T {seed} {spec}")
+    got = lower.taps_gradient(array(x), array(y), **static)
+    np.testing.assert_allclose(got, oracle.taps_gradient(x, y, spec), **tolerance, err_msg=f"W {seed} {spec}")
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_the_rule(part):
+    with numpy_backend():
+        for seed in range(part * STAGES // 5, (part + 1) * STAGES // 5):
+            run(seed)
+
+
+@pytest.mark.parametrize("strategy", sorted({*rule.FORWARD, *rule.GRADIENT}))
+def test_every_strategy(strategy):
+    """Also where the rule would choose another; a strategy that cannot run a stage is not counted."""
+    limits = {"groups": (None,), "ranks": (1,)} if strategy == "banded" else {}
+    limits = {"groups": (None,)} if strategy == "fourier" else limits
+    if strategy in ("rows", "tapsum"):
+        limits = {"depthwise": True}
+    if strategy in ("rows", "shifted"):
+        limits |= {"up": 1}
+    counted = 0
+    with numpy_backend():
+        for seed in range(10_000, 10_150):
+            spec, x, k, y = oracle.random_stage(seed, **limits)
+            kinds = [Problem(spec.normal, kind, x.shape[0], x.shape[-1], y.shape[-1], x.dtype) for kind in "FTW"]
+            counted += any(rule.feasible(strategy, p) for p in kinds)
+            run(seed, strategy, **limits)
+    assert counted > 60
+
+
+def test_transposed_taps_is_its_own_inverse():
+    with numpy_backend():
+        for seed in range(50):
+            spec, _, k, _ = oracle.random_stage(seed)
+            np.testing.assert_array_equal(transposed_taps(transposed_taps(array(k), spec), spec), k)
