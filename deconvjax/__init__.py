@@ -77,8 +77,8 @@ __all__ = [
     "zero",
 ]
 
-# Opened when first named: they need Flax or matplotlib, which composing operators does not.
-_LATER = ("compat", "draw", "nn", "segmentation")
+# Opened when first named: some need Flax or matplotlib, which composing operators does not.
+_LATER = ("check", "compat", "draw", "filters", "nn", "segmentation")
 
 
 def __getattr__(name: str) -> ModuleType:
