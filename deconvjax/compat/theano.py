@@ -94,7 +94,8 @@ def conv2d_transpose(filters: Any, output_shape: Sequence[int | None] | None = N
 
 def _forward(size: int, window: int, *, stride: int, border_mode: Any, dilation: int, operator: str) -> Any:
     taps = resolve.dilated(window, dilation)
-    words: dict[str, resolve.Pads] = {"valid": (0, 0), "half": (taps // 2,) * 2, "full": (taps - 1,) * 2}
+    words: dict[str, resolve.Pads] = {"valid": (0, 0), "half": (taps // 2, taps // 2),
+                                      "full": (taps - 1, taps - 1)}
     pads = words[border_mode] if isinstance(border_mode, str) else border_mode
     return strided(operator, size, window, stride, dilation, pads)
 

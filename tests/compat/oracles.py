@@ -51,3 +51,41 @@ def forward_same(n, taps, stride):
     out = -(-n // stride)
     missing = max((out - 1) * stride + taps - n, 0)
     return missing // 2, missing - missing // 2
+
+
+def conv_transpose_nd(x, w, stride, dilation, crop, out, groups=1):
+    """y[n, o, s*i + d*j - crop] += x[n, c, i] w[c, o, j], channels first, weight (I, O/g, *k), of length `out`."""
+    n, channels, *size = x.shape
+    share, window, axes = w.shape[1], w.shape[2:], len(size)
+    full = [(i - 1) * s + d * (k - 1) + 1 for i, s, d, k in zip(size, stride, dilation, window, strict=True)]
+    y = np.zeros((n, groups * share, *full), np.result_type(x, w))
+    per = channels // groups
+    for j in itertools.product(*map(range, window)):
+        where = tuple(slice(d * t, d * t + (i - 1) * s + 1, s)
+                      for d, t, i, s in zip(dilation, j, size, stride, strict=True))
+        for g in range(groups):
+            ours = slice(g * per, (g + 1) * per)
+            part = np.einsum("nc...,co->no...", x[:, ours], w[(ours, ..., *j)])
+            y[(slice(None), slice(g * share, (g + 1) * share), *where)] += part
+    for axis in range(axes):
+        y = np.apply_along_axis(window_of, axis + 2, y, crop[axis], out[axis])
+    return y
+
+
+def conv_nd(x, w, stride, dilation, pads, groups=1):
+    """y[n, o, m] = sum_{c,j} w[o, c, j] x[n, c, m*s + d*j - lo], channels first, weight (O, I/g, *k)."""
+    n, channels, *size = x.shape
+    window = w.shape[2:]
+    x = np.pad(x, ((0, 0), (0, 0), *pads))
+    out = [(i + sum(p) - d * (k - 1) - 1) // s + 1
+           for i, p, d, k, s in zip(size, pads, dilation, window, stride, strict=True)]
+    y = np.zeros((n, w.shape[0], *out), np.result_type(x, w))
+    inner, outer = channels // groups, w.shape[0] // groups
+    for j in itertools.product(*map(range, window)):
+        where = tuple(slice(d * t, d * t + (m - 1) * s + 1, s)
+                      for d, t, m, s in zip(dilation, j, out, stride, strict=True))
+        for g in range(groups):
+            taps = w[(slice(g * outer, (g + 1) * outer), ..., *j)]
+            part = x[(slice(None), slice(g * inner, (g + 1) * inner), *where)]
+            y[:, g * outer:(g + 1) * outer] += np.einsum("nc...,oc->no...", part, taps)
+    return y

@@ -42,7 +42,7 @@ class Side:
         """The side of a resolved axis."""
         axis = placed.axis if isinstance(placed, Periodic) else placed
         before, after = axis.taps - 1 - axis.lo, axis.taps - 1 - axis.hi
-        if not isinstance(placed, Periodic):
+        if not isinstance(placed, Periodic) or not any(placed.before + placed.after):
             return cls(axis.window, axis.up, axis.dilation, before, after, size)
         shift = before - axis.up * placed.before[0] + placed.after[0]
         return cls(axis.window, axis.up, axis.dilation, shift, axis.taps - axis.up - shift, size, True)

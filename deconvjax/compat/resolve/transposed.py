@@ -206,7 +206,8 @@ def theano_transpose(size: int, window: int, *, stride: int = 1, border_mode: st
     1
     """
     taps = dilated(window, dilation)
-    words: dict[str, Pads] = {"valid": (0, 0), "half": (taps // 2,) * 2, "full": (taps - 1,) * 2}
+    words: dict[str, Pads] = {"valid": (0, 0), "half": (taps // 2, taps // 2),
+                              "full": (taps - 1, taps - 1)}
     if isinstance(border_mode, str) and border_mode not in words:
         raise refuse(operator, "invalid border_mode", got=repr(border_mode),
                      expected="'valid', 'full', 'half', an int or pairs", fix="use one of those")
