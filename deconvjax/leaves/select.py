@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.errors import ShapeError, complaint
@@ -54,14 +55,14 @@ class Select(LinearMap):
         extra = x.shape[: x.ndim - len(gathered)]
         result = (*extra, *(full if self.scatter else gathered))
         channels, space = gathered[-1], math.prod(self.size)
-        planes = math.prod(gathered[: len(gathered) - len(self.size) - 1])
-        read = jnp.asarray(self.switches).reshape(planes, -1, channels)
-        at = (slice(None), jnp.arange(planes)[:, None, None], read, jnp.arange(channels))
+        planes, entries = math.prod(gathered[: len(gathered) - len(self.size) - 1]), math.prod(extra)
+        places = jnp.asarray(self.switches).reshape(planes, -1, channels)
         if self.scatter:
-            zeros = jnp.zeros((math.prod(extra), planes, space, channels), x.dtype)
-            y = zeros.at[at].add(x.reshape(math.prod(extra), *read.shape), mode="drop")
+            y = jnp.zeros((entries, planes, space, channels), x.dtype)
+            y = lax.scatter_add(y, places[..., None], x.reshape(entries, *places.shape), _SCATTER, mode="clip")
         else:
-            y = x.reshape(math.prod(extra), planes, space, channels).at[at].get(mode="fill", fill_value=0)
+            x = x.reshape(entries, planes, space, channels)
+            y = lax.gather(x, places[..., None], _GATHER, (entries, 1, 1, 1), mode="clip")
         return y.reshape(result)
 
     def _transpose(self) -> LinearMap:
@@ -74,3 +75,12 @@ class Select(LinearMap):
 
     def _latex(self) -> str:
         return r"S^{\mathsf{T}}" if self.scatter else "S"
+
+
+# (entries, planes, space, channels) read at (planes, out, channels): planes and channels go along, nothing is compared.
+_GATHER = lax.GatherDimensionNumbers(
+    offset_dims=(0,), collapsed_slice_dims=(2,), start_index_map=(2,),
+    operand_batching_dims=(1, 3), start_indices_batching_dims=(0, 2))
+_SCATTER = lax.ScatterDimensionNumbers(
+    update_window_dims=(0,), inserted_window_dims=(2,), scatter_dims_to_operand_dims=(2,),
+    operand_batching_dims=(1, 3), scatter_indices_batching_dims=(0, 2))

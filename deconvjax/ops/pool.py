@@ -115,8 +115,7 @@ def max_pool_switches(
             raise ShapeError(complaint(operator, f"a window on axis {axis} holds only padding",
                                        got=f"pads {(g.lo, g.hi)}", expected="at least one sample in each window",
                                        fix="pad by less than the window"))
-    switches = _switches(x, axes=tuple(axes))
-    return Select(switches, space).on(x)._apply(x), switches
+    return _pooled(x, tuple(axes))
 
 
 def unpool(switches: Any, output_shape: Factor) -> LinearMap:
@@ -134,7 +133,8 @@ def unpool(switches: Any, output_shape: Factor) -> LinearMap:
 
     Raises:
         TypeError: switches that are not ints. ValueError: sizes below 1, switches outside `output_shape` (while tracing
-        they cannot be seen: such values are dropped). ShapeError: too few axes, or (when bound) an x of another shape.
+        they cannot be seen: such switches name the nearest end). ShapeError: too few axes, or (when bound) an x of
+        another shape.
 
     Source: torch.nn.MaxUnpool2d 2.13; Zeiler, Taylor & Fergus, ICCV 2011.
 
@@ -186,9 +186,10 @@ def _geometry(
     return size, down, "", pairs(padding, len(size), operator, "padding")
 
 
-@partial(jax.jit, static_argnames="axes")
-def _switches(x: jax.Array, axes: tuple[Axis, ...]) -> jax.Array:
-    """Flat position of the first maximum of each window. One pass over the window's places, each a strided slice."""
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@partial(jax.jit, static_argnums=(1,))
+def _pooled(x: jax.Array, axes: tuple[Axis, ...]) -> tuple[jax.Array, jax.Array]:
+    """Each window's first maximum and its flat position, in one pass over the window's places (strided slices)."""
     best = tap = None
     for number, (view, inside) in enumerate(_places(x, axes)):
         if best is None:
@@ -206,7 +207,14 @@ def _switches(x: jax.Array, axes: tuple[Axis, ...]) -> jax.Array:
         shape[position] = g.out
         start = (jnp.arange(g.out, dtype=jnp.int32) * g.down - g.lo).reshape(shape)
         flat = flat * g.size + start + jnp.asarray(step * g.dilation, jnp.int32)[tap]
-    return flat  # type: ignore[return-value]
+    return best, flat  # type: ignore[return-value]
+
+
+@_pooled.defjvp
+def _pooled_jvp(axes: tuple[Axis, ...], primals: Any, tangents: Any) -> Any:
+    values, switches = _pooled(*primals, axes)
+    moved = Select(switches, tuple(g.size for g in axes)).on(tangents[0])._apply(tangents[0])
+    return (values, switches), (moved, np.zeros(switches.shape, jax.dtypes.float0))
 
 
 def _places(x: jax.Array, axes: tuple[Axis, ...]) -> Iterator[tuple[jax.Array, Any]]:
