@@ -1,4 +1,4 @@
-"""max |A x - R x| <= 8 eps max |R x|: a map against an independent account of what it should be."""
+"""max |A x - R x| <= 32 eps max |R x|: a map against an independent account of what it should be."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from deconvjax.check.vectors import KINDS, draw, entry_of_row, eps_of, generator
 from deconvjax.errors import ShapeError, UnboundError, complaint
 from deconvjax.space import Space
 
-LIMIT = 8.0
+LIMIT = 32.0  # the worst entry of a sum of 4608 float32 products was seen 7.7 eps off, its inner products 0.1
 
 
 def compare(
     a: Any, reference: Any = None, probes: int = 8, key: Any = None, *, domain: Any = None, dense: int = 48
 ) -> CompareReport:
-    """max |A x - R x| <= 8 eps max |R x|: is A the map that `reference` says?
+    """max |A x - R x| <= 32 eps max |R x|: is A the map that `reference` says?
 
     `reference` is a matrix `(out, in)` in row-major order, another LinearMap, or any function of NumPy arrays: SciPy, a
     loop, `check.oracle`. None reads the structure of A and runs `check.oracle`, which shares no code with the library.
@@ -66,7 +66,7 @@ def close(got: Any, want: Any, *, units: float = LIMIT, dtype: Any = None) -> Co
     >>> bool(close(np.float32([1, 2]), np.float32([1, 2 + 2e-7])))
     True
     >>> print(close(np.array([1, 2]), np.array([1, 3])))
-    comparison of arrays: FAILED: worst inf eps, limit 8 (int64)
+    comparison of arrays: FAILED: worst inf eps, limit 32 (int64)
       first wrong row: (1,): got 2, want 3
       A = 0.7 R in the least-squares sense
     """

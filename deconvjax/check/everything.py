@@ -157,7 +157,8 @@ def check_all(a: LinearMap, key: Any = None, *, domain: Any = None) -> AllReport
 def attempt(law: Law, a: LinearMap, key: Any = None) -> Report:
     """The law's report; one that fails, with the error in its notes, where trying it raises."""
     try:
-        return law(a, key)
+        with jax.default_matmul_precision("highest"):
+            return law(a, key)
     except Exception as error:  # whatever a map of another project raises is a finding, not the end of the check
         return Report(repr(a), False, np.inf, 0.0, "raised", notes=(f"{type(error).__name__}: {error}",))
 

@@ -53,7 +53,8 @@ def linear(f: Callable[[Any], Any], domain: Any = None, key: Any = None) -> Line
 
     def image(values: list[Any]) -> np.ndarray:
         arrays = [np.asarray(v).astype(leaf.dtype) for v, leaf in zip(values, space.leaves, strict=True)]
-        return wide(run(jax.tree_util.tree_unflatten(space.treedef, arrays)))
+        with jax.default_matmul_precision("highest"):
+            return wide(run(jax.tree_util.tree_unflatten(space.treedef, arrays)))
 
     def error(got: np.ndarray, want: np.ndarray) -> float:
         return _error(got, wrapped(want, lands), eps)

@@ -91,7 +91,7 @@ def _of_map(bound: LinearMap) -> Subject:
     judged, notes = precise(bound)
     domain, codomain = Space.of(judged.domain), Space.of(judged.codomain)
 
-    def forward(x: Any) -> Any:
+    def forward(x: Any) -> Any:  # at full precision: an accelerator's default would look like an error of the map
         with jax.default_matmul_precision("highest"):
             return _forward(judged, x)
 

@@ -102,7 +102,7 @@ def test_a_perturbed_entry_is_found():
         a = dj.convolve(taps).on(jax.ShapeDtypeStruct((n,), dtype))
         assert check.compare(a, lambda x: np.convolve(x, taps, "same"))
         for entry in range(9):
-            off = taps + np.where(np.arange(9) == entry, 64 * np.finfo(dtype).eps * np.abs(taps).max(), 0)
+            off = taps + np.where(np.arange(9) == entry, 1e3 * np.finfo(dtype).eps * np.abs(taps).max(), 0)
             assert not check.compare(a, lambda x, off=off: np.convolve(x, off, "same")), (n, dtype, entry)
 
 
@@ -297,3 +297,11 @@ def test_importing_the_checks_does_not_import_pytest():
 
     code = "import sys, deconvjax.check; sys.exit('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_x64_off(x32):
+    a = dj.downsample(2) @ dj.convolve(np.array([0.1, 0.2, 0.3]))
+    report = check.all(a, domain=(21,))
+    assert report.ok and report.dtype == "float32", str(report)
+    assert check.compare(a, lambda x: np.convolve(x, [0.1, 0.2, 0.3], "same")[::2], domain=(21,))
+    assert not check.adjoint((np.flip, np.copy), domain=(21,)) and not check.linear(lambda x: x + 1, (21,))
