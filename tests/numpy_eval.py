@@ -104,6 +104,17 @@ def _extend(x, axis, lo, hi, mode, fold):
     return np.moveaxis(y, 0, axis)
 
 
+def reindex(a, x):
+    lead = x.shape[: x.ndim - len(a.split)]
+    x = x.reshape(*lead, *[size for axis in a.split for size in axis])
+    x = x.transpose(*range(len(lead)), *[len(lead) + place for place in a.order])
+    shape, at = list(lead), len(lead)
+    for count in a.join:
+        shape.append(int(np.prod(x.shape[at:at + count])))
+        at += count
+    return x.reshape(shape)
+
+
 def _add(terms):
     terms = list(terms)
     if isinstance(terms[0], tuple):
@@ -130,6 +141,7 @@ def _zero(a, x):
 EVALUATE = {
     "Stage": stage,
     "Extend": extend,
+    "Reindex": reindex,
     "Identity": lambda a, x: x,
     "Zero": _zero,
     "Cast": lambda a, x: x,

@@ -133,29 +133,18 @@ def _weighted(stage: Stage, taps: Any, weights: Any, diagonal: Diagonal, last: L
     return result if same_dtype(result, last) else None
 
 
-def _into(stage: Stage, multiple: Scaled, inside: bool) -> LinearMap | None:
-    scalar, taps = multiple.scalar, stage.taps
-    if stage.conjugate or (jnp.result_type(scalar) != taps.dtype and not arithmetic.is_constant(scalar)):
-        return None
-    weak = isinstance(scalar, (bool, int, float, complex)) or getattr(scalar, "weak_type", False)
-    dtype = arithmetic.common_dtype(taps.dtype, jnp.result_type(scalar), (stage.weak, bool(weak)))
-    if dtype != taps.dtype and not stage.weak or dtype.itemsize < 4 and dtype.kind in "fV" and not stage.weak:
-        return None
-    space = multiple.space if inside else stage.space
-    result = replace(stage, taps=arithmetic.scaled(taps, scalar, dtype), space=space)
-    return result if same_dtype(result, stage if inside else multiple) else None
-
-
 @law(is_multiple, is_filter, lossless=False)
 def scalar_outside(outer: Scaled, inner: Stage) -> LinearMap | None:
-    """c o (q*) = (c q)*"""
-    return _into(inner, outer, inside=False)
-
-
-@law(is_filter, is_multiple, lossless=False)
-def scalar_inside(outer: Stage, inner: Scaled) -> LinearMap | None:
-    """(q*) o c = (c q)*"""
-    return _into(outer, inner, inside=True)
+    """c o (q*) = (c q)*, where the taps can hold the product without changing a dtype"""
+    scalar, taps = outer.scalar, inner.taps
+    if inner.conjugate or (jnp.result_type(scalar) != taps.dtype and not arithmetic.is_constant(scalar)):
+        return None
+    weak = isinstance(scalar, (bool, int, float, complex)) or bool(getattr(scalar, "weak_type", False))
+    dtype = arithmetic.common_dtype(taps.dtype, jnp.result_type(scalar), (inner.weak, weak))
+    if (dtype != taps.dtype or dtype.itemsize < 4 and dtype.kind in "fV") and not inner.weak:
+        return None
+    result = replace(inner, taps=arithmetic.scaled(taps, scalar, dtype))
+    return result if same_dtype(result, outer) else None
 
 
 @law(is_stage, is_cast)
@@ -169,5 +158,5 @@ def cast_inside(outer: Stage, inner: Cast) -> LinearMap | None:
 
 
 CHANNEL_LAWS = (permutation_undone, cast_inside)
-COSTED_CHANNEL_LAWS = (scalar_outside, scalar_inside, weights_outside, weights_inside, shuffled_kernel,
+COSTED_CHANNEL_LAWS = (scalar_outside, weights_outside, weights_inside, shuffled_kernel,
                        kernel_of_unshuffled)

@@ -66,6 +66,8 @@ def one_tap(stage: Stage) -> LinearMap | None:
     """c * x[n*d/u]: a filter of one tap is a multiple of a pulse"""
     if any(n > 1 for n in stage.window):
         return None
+    if not arithmetic.is_constant(stage.taps) and stage._codomain().dtype.itemsize < 4:
+        return None  # the gradient of a product is summed in half precision, that of a filter in float32
     pulse = replace(stage, taps=None, flip=False, conjugate=False, weak=True, precision=None)
     result = Scaled(arithmetic.item(read_taps(stage)), with_axes(pulse, stage.axes, stage.geometry, space_of(stage)),
                     stage.space)

@@ -17,13 +17,13 @@ from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.law import Law
 from deconvjax.rewrite.laws import LAWS
-from deconvjax.rewrite.laws_channels import scalar_inside, scalar_outside
+from deconvjax.rewrite.laws_channels import scalar_outside
 from deconvjax.rewrite.price import chain_work, work
 from deconvjax.rewrite.simplify import Firing, Record, flat, moves, simplify, with_scalars
 from deconvjax.rewrite.stages import space_of
 from deconvjax.space import Space
 
-COSTED = tuple(law for law in LAWS if not law.lossless and law not in (scalar_inside, scalar_outside))
+COSTED = tuple(law for law in LAWS if not law.lossless and law is not scalar_outside)
 ENABLING = ("circular filters meet", "folded is circular")  # worth their price only for what they lead to
 KEPT = 1024  # plans remembered
 LARGEST = 1 << 16  # bytes of constant taps that a plan may depend on by value

@@ -67,9 +67,9 @@ def simplify(a: LinearMap, record: Record | None = None) -> LinearMap:
     that is `plan`, which runs behind every `A(x)`. An unbound map has no borders yet and comes back as it is.
 
     >>> import deconvjax as dj
-    >>> A = (dj.downsample(2) @ dj.upsample(6) @ dj.downsample(3)).on((12,))
+    >>> A = (dj.downsample(2) @ dj.upsample(6) @ dj.downsample(5)).on((10,))
     >>> A.simplify()
-    <rate(up=3, down=3, pads=(0, 2)) : float32[12] -> float32[12]>
+    <rate(up=3, down=5, pads=(0, -2)) : float32[10] -> float32[6]>
     """
     if a.space is None:
         return a
