@@ -22,6 +22,10 @@ def values(rng, shape):
     return draw if rng.integers(4) else draw + 1j * rng.integers(-3, 4, shape)
 
 
+def dimensions(rng):
+    return (1, 1, 2, 2, 3)[rng.integers(5)]
+
+
 def sizes(rng, ndim, least=1):
     return tuple(int(n) for n in rng.integers(least, max(least, LONGEST[ndim]) + 1, ndim))
 
@@ -51,7 +55,7 @@ def domain(rng, ndim, axes, rank, least=1):
 
 
 def rates(rng):
-    ndim = int(rng.integers(1, 4))
+    ndim = dimensions(rng)
     axes, rank = places(rng, ndim)
     shape = domain(rng, ndim, axes, rank)
     kind = rng.integers(3)
@@ -67,7 +71,7 @@ def rates(rng):
 
 
 def windows(rng):
-    ndim = int(rng.integers(1, 4))
+    ndim = dimensions(rng)
     axes, rank = places(rng, ndim)
     shape = domain(rng, ndim, axes, rank)
     if rng.integers(4) == 0:
@@ -81,10 +85,10 @@ def windows(rng):
 
 
 def filters(rng):
-    ndim = int(rng.integers(1, 4))
+    ndim = dimensions(rng)
     axes, rank = places(rng, ndim)
     shape = domain(rng, ndim, axes, rank)
-    taps = values(rng, tuple(rng.integers(1, {1: 6, 2: 5, 3: 4}[ndim], ndim)))
+    taps = values(rng, tuple(rng.integers(1, {1: 6, 2: 4, 3: 3}[ndim], ndim)))
     padding = ("same", "full", "valid", *BORDERS, "pairs")[rng.integers(8)]
     if padding == "pairs":
         padding = tuple((int(a), int(b)) for a, b in rng.integers(-1, 4, (ndim, 2)))
@@ -94,10 +98,10 @@ def filters(rng):
 
 
 def upfirdns(rng):
-    ndim = int(rng.integers(1, 4))
+    ndim = dimensions(rng)
     axes, rank = places(rng, ndim)
     shape = domain(rng, ndim, axes, rank)
-    taps = values(rng, tuple(rng.integers(1, {1: 7, 2: 5, 3: 3}[ndim], ndim)))
+    taps = values(rng, tuple(rng.integers(1, {1: 6, 2: 4, 3: 3}[ndim], ndim)))
     up, down = factors(rng, ndim), factors(rng, ndim)
     padding = "full" if rng.integers(2) else tuple((int(a), int(b)) for a, b in rng.integers(-1, 5, (ndim, 2)))
     return (dj.upfirdn(taps, up, down, padding, axes=axes),
@@ -105,12 +109,12 @@ def upfirdns(rng):
 
 
 def kernel(rng, ndim, groups):
-    window = tuple(rng.integers(1, {1: 6, 2: 4, 3: 3}[ndim], ndim))
+    window = tuple(rng.integers(1, {1: 5, 2: 4, 3: 3}[ndim], ndim))
     return values(rng, (*window, int(rng.integers(1, 3)), groups * int(rng.integers(1, 3 if ndim < 3 else 2))))
 
 
 def convs(rng):
-    ndim, groups = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    ndim, groups = dimensions(rng), int(rng.integers(1, 3))
     k = kernel(rng, ndim, groups)
     padding = ("SAME", "VALID", "CIRCULAR", 1, "pairs")[rng.integers(5)]
     if padding == "pairs":
@@ -123,7 +127,7 @@ def convs(rng):
 
 
 def conv_transposes(rng):
-    ndim, groups = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    ndim, groups = dimensions(rng), int(rng.integers(1, 3))
     k = kernel(rng, ndim, groups)
     strides, spread = factors(rng, ndim), factors(rng, ndim, 2)
     padding = ("SAME", "VALID", "CIRCULAR", 1, "pairs")[rng.integers(5)]
@@ -171,4 +175,4 @@ def compositions(rng):
     return *words[rng.integers(len(words))], shape
 
 
-FAMILIES = {rates: 500, windows: 400, filters: 600, upfirdns: 500, convs: 600, conv_transposes: 600, compositions: 300}
+FAMILIES = {rates: 700, windows: 500, filters: 450, upfirdns: 400, convs: 450, conv_transposes: 350, compositions: 200}

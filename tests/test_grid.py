@@ -1,8 +1,9 @@
 """B1: for thousands of configurations, A, A.T and A.H are, entry by entry, the matrix that NumPy loops give.
 
 Entries are small integers, so every dtype is exact and the comparison is equality. A hundred maps go into one program
-whose inputs are constants: XLA folds it, evaluating what the library lowered to, in milliseconds per map. Every tenth
-map of a family runs once more compiled, on inputs that cannot be folded.
+whose inputs are constants: XLA folds it, evaluating what the library lowered to, in milliseconds per map. One hundred
+in three runs as the cost rule lowers it, the others through one XLA convolution per stage, which is quicker to trace
+(tests/engine compares every lowering with that one). Some maps run once more compiled, on inputs that are not constant.
 """
 
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import deconvjax as dj
+from deconvjax import engine
 from deconvjax.check import oracle
 from tests.folded import QUICK, dense, evaluate, units
 from tests.grid import DTYPES, FAMILIES
@@ -60,13 +62,26 @@ def compare(maps, wanted, got):
         assert np.array_equal(rows, want), (bound, "transposed", rows, want)
 
 
+def check(cases, lowering):
+    maps, wanted = zip(*cases, strict=True)
+    xs, ys = [units(a.domain) for a in maps], [units(a.codomain) for a in maps]
+    with engine.strategy(lowering):
+        compare(maps, wanted, evaluate(partial(images, maps, xs, ys)))
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_every_configuration_is_the_matrix_of_the_loops(family):
     cases = draw(family, FAMILIES[family])
     for start in range(0, len(cases), 100):
-        maps, wanted = zip(*cases[start:start + 100], strict=True)
-        xs, ys = [units(a.domain) for a in maps], [units(a.codomain) for a in maps]
-        compare(maps, wanted, evaluate(partial(images, maps, xs, ys)))
+        check(cases[start:start + 100], None if start % 300 == 0 else "direct")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_every_configuration_as_the_cost_rule_lowers_it(family):
+    cases = draw(family, 3 * FAMILIES[family])
+    for start in range(0, len(cases), 100):
+        check(cases[start:start + 100], None)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)

@@ -152,7 +152,7 @@ class LinearMap:
         return self.T.conj()
 
     def conj(self) -> LinearMap:
-        """The map with conjugated coefficients: x -> conj(A(conj(x)))."""
+        """The map with conjugated coefficients, conj o A o conj."""
         return self._conj()
 
     # ---- algebra --------------------------------------------------------------------------------------------------
