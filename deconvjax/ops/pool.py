@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from deconvjax.algebra import LinearMap
 from deconvjax.axis import Axis, Rate
@@ -157,7 +158,7 @@ def unpool(switches: Any, output_shape: Factor) -> LinearMap:
                                    got=f"switches of shape {switches.shape}, output_shape={output_shape}",
                                    expected="(*batch, *space, channels) with one size for each space axis",
                                    fix="add the channel axis with switches[..., None]"))
-    if not isinstance(switches, jax.core.Tracer):
+    if not isinstance(switches, Tracer):
         low, high = int(switches.min()), int(switches.max())
         if low < 0 or high >= math.prod(size):
             raise ValueError(complaint("unpool", "a switch lies outside output_shape", got=f"values {low} to {high}",
@@ -190,11 +191,9 @@ def _geometry(
 @partial(jax.jit, static_argnums=(1,))
 def _pooled(x: jax.Array, axes: tuple[Axis, ...]) -> tuple[jax.Array, jax.Array]:
     """Each window's first maximum and its flat position, in one pass over the window's places (strided slices)."""
-    best = tap = None
-    for number, (view, inside) in enumerate(_places(x, axes)):
-        if best is None:
-            best, tap, seen = view, jnp.zeros(view.shape, jnp.int32), inside
-            continue
+    (best, seen), *others = _places(x, axes)
+    tap = jnp.zeros(best.shape, jnp.int32)
+    for number, (view, inside) in enumerate(others, 1):
         better = view > best
         if jnp.issubdtype(x.dtype, jnp.floating):
             better |= jnp.isnan(view) & ~jnp.isnan(best)
