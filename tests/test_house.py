@@ -35,6 +35,12 @@ def tracked():
     return read(p for p in paths if p.is_file() and p.suffix in TEXT and p.name != "LICENSE")
 
 
+def none_of(faults):
+    """Fail with every fault on a line of its own."""
+    listed = list(faults)
+    assert not listed, "\n" + "\n".join(listed)
+
+
 PACKAGE_RULES = [
     house.floors,
     house.deferred_imports,
@@ -49,18 +55,18 @@ PACKAGE_RULES = [
 def test_the_package(rule):
     sources = ours("deconvjax")
     assert len(sources) > 10, "the package was not found"
-    assert not list(rule(sources))
+    none_of(rule(sources))
 
 
 @pytest.mark.parametrize("rule", [house.private_jax, house.long_files], ids=lambda rule: rule.__name__)
 def test_tests_and_benchmarks(rule):
-    assert not list(rule(ours("tests", "benchmarks")))
+    none_of(rule(ours("tests", "benchmarks")))
 
 
 def test_nothing_names_a_machine():
     files = tracked()
     assert {"pyproject.toml", "README.md", "Makefile"} <= {path for path, _ in files}
-    assert not list(house.machine_paths(files))
+    none_of(house.machine_paths(files))
 
 
 def public_names():
@@ -82,7 +88,7 @@ def test_public_names_have_an_equation_and_an_example():
     names = {f"{name}": value for name, value in public_names() if not isinstance(value, types.ModuleType)}
     callables = {name: value for name, value in names.items() if inspect.isroutine(value) or isinstance(value, type)}
     assert callables
-    assert not [fault for name, value in callables.items() for fault in house.docstring_faults(name, value)]
+    none_of(fault for name, value in callables.items() for fault in house.docstring_faults(name, value))
 
 
 # Each rule with sources it must refuse and the complaint, then sources it must accept.
