@@ -116,6 +116,20 @@ def test_wrong_adjoints_are_found(dtype):
     assert sum(missed.values()) <= tried / 1000, missed  # 99.9 %
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ten_thousand_whole_checks_and_a_thousand_faults_in_large_signals(dtype):
+    for n, keys in [(64, 2400), (1024, 800), (16384, 140)]:  # 3 x 3340 checks of 8 probes
+        pair, domain = strided(taps_for(dtype), n), jax.ShapeDtypeStruct((n,), dtype)
+        assert all(check.adjoint(pair, key=key, domain=domain, dense=0) for key in range(keys))
+    forward, wrong = faults(dtype, 16384)
+    domain = jax.ShapeDtypeStruct((16384,), dtype)
+    for fault, adjoint in wrong.items():
+        reports = [check.adjoint((forward, adjoint), key=key, domain=domain, dense=0) for key in range(170)]
+        assert not any(reports), fault
+        assert min(report.worst for report in reports) > 100 * reports[0].limit  # found with room to spare
+
+
 def test_a_lost_row_of_a_large_image_is_found():
     def forward(x):
         z = np.pad(x, 1)
