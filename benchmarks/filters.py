@@ -81,7 +81,9 @@ def bilinear(size: int, factor: int) -> tuple[np.ndarray, Spec]:
     centre = (window - 1) / 2
     taps = 1 - np.abs(np.arange(window) - centre) / factor
     crop = window - factor
-    return taps.astype(np.float32), Spec((Axis(size * factor, window, 1, 1, factor, crop // 2, crop - crop // 2),), None)
+    return taps.astype(np.float32), Spec(
+        (Axis(size * factor, window, 1, 1, factor, crop // 2, crop - crop // 2),), None
+    )
 
 
 def enlarge(x: Array, factor: int) -> Array:

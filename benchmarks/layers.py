@@ -54,7 +54,10 @@ def _scan(layer: Layer, column: str, args, theirs, lax_seconds, single: Built, s
     if lax_seconds and min(lax_seconds) < SLOW:
         calls["lax"] = build(scanned(stock(layer)["lax"], column), xs, theirs[1], cts).call
     timing = paired(calls, seconds=seconds)
-    record = {"scan_ms": timing.median("scan") / LENGTH * 1e3, "scan_over_alone": timing.ratio("scan", "alone") / LENGTH}
+    record = {
+        "scan_ms": timing.median("scan") / LENGTH * 1e3,
+        "scan_over_alone": timing.ratio("scan", "alone") / LENGTH,
+    }
     if "lax" in calls:
         record["scan_lax_x"] = timing.ratio("lax", "scan")
     return record

@@ -117,8 +117,10 @@ def torch_calls(layer: Layer, x: np.ndarray, taps: np.ndarray, ct: np.ndarray) -
         g = g.clone()
         out["forward"][label] = _inference(run, tx, tk)
         for column, mask in (("grad x", [True, False, False]), ("grad taps", [False, True, False])):
-            out[column][label] = lambda g=g, tx=tx, tk=tk, p=pads, m=mask: torch.ops.aten.convolution_backward(
-                g, tx, tk, None, strides, p, ones, layer.kind == "up", [tail] * rank, layer.groups, m
+            out[column][label] = lambda g=g, tx=tx, tk=tk, p=pads, m=mask, tail=tail: (
+                torch.ops.aten.convolution_backward(
+                    g, tx, tk, None, strides, p, ones, layer.kind == "up", [tail] * rank, layer.groups, m
+                )
             )
         out["step"][label] = _torch_step(run, tx, tk, g)
     return out

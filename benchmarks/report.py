@@ -31,7 +31,9 @@ def summary(records: list[dict]) -> list[dict]:
     lines = []
     for column in COLUMNS:
         mine = [r for r in records if r["column"] == column]
-        stock = [(min(r[k] for k in ("lax_x", "flax_x", "jax_image_x") if k in r), r["row"]) for r in mine if _has_stock(r)]
+        stock = [
+            (min(r[k] for k in ("lax_x", "flax_x", "jax_image_x") if k in r), r["row"]) for r in mine if _has_stock(r)
+        ]
         for peer, found in (
             ("stock JAX/Flax", stock),
             ("torch's best", [(r["torch_x"], r["row"]) for r in mine if "torch_x" in r]),
@@ -53,8 +55,8 @@ def markdown(records: list[dict], mode: str) -> str:
     """Everything as tables."""
     text = ["# Benchmarks", "", f"Mode: {mode}. " + ", ".join(f"{k} {v}" for k, v in versions().items()) + ".", ""]
     text += [
-        "Times in milliseconds; `x` columns are time(peer)/time(ours), medians of per-round ratios: above 1, we are faster.",
-        "`memory` is XLA's temporary memory over inputs plus outputs; `scan` is time per step in `lax.scan` over time alone.",
+        "Times in ms; `x` columns are time(peer)/time(ours), medians of per-round ratios: above 1, ours is faster.",
+        "`memory` is temporary memory over inputs plus outputs; `scan` is time per step in `lax.scan` over alone.",
         "",
         "| column | against | rows | geometric mean | worst row |",
         "|---|---|---|---|---|",
@@ -66,7 +68,18 @@ def markdown(records: list[dict], mode: str) -> str:
         mine = [r for r in records if r["column"] == column and "ours_ms" in r]
         if not mine:
             continue
-        heads = ["row", "ours ms", "lax x", "flax x", "image.resize x", "torch x", "SciPy x", "memory", "scan", "scan lax x"]
+        heads = [
+            "row",
+            "ours ms",
+            "lax x",
+            "flax x",
+            "image.resize x",
+            "torch x",
+            "SciPy x",
+            "memory",
+            "scan",
+            "scan lax x",
+        ]
         text += ["", f"## {column}", "", "| " + " | ".join([*heads, "compile s (lax)"]) + " |", "|---" * 11 + "|"]
         for r in mine:
             keys = ("lax_x", "flax_x", "jax_image_x", "torch_x", "scipy_x", "memory", "scan_over_alone", "scan_lax_x")

@@ -1,6 +1,6 @@
 """F, T and W of one multirate stage as JAX primitives: transposable, differentiable to any order, batchable.
 
-    stage(x, k)  ->  y      transpose(y, k)  ->  x      taps_gradient(x, y)  ->  k
+stage(x, k)  ->  y      transpose(y, k)  ->  x      taps_gradient(x, y)  ->  k
 """
 
 from deconvjax.engine.choice import choose, strategy

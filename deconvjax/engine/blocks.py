@@ -76,7 +76,14 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
         rows = jnp.moveaxis(rows, -2, rank + 1)
     rows = rows.reshape(x.shape[0] * math.prod(blocks), groups, -1)
     kernel = grouped(block_taps(taps, combs), groups)  # (touched, step, phases)*, in/g, g, out/g
-    order = (3 * rank + 1, *range(1, 3 * rank, 3), 3 * rank, *range(0, 3 * rank, 3), *range(2, 3 * rank, 3), 3 * rank + 2)
+    order = (
+        3 * rank + 1,
+        *range(1, 3 * rank, 3),
+        3 * rank,
+        *range(0, 3 * rank, 3),
+        *range(2, 3 * rank, 3),
+        3 * rank + 2,
+    )
     kernel = jnp.transpose(kernel, order).reshape(groups, rows.shape[-1], -1)
     phases, near = [c.phases for c in combs], [touched(c) for c in combs]
     z = product(rows, kernel, spec.precision)

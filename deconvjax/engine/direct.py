@@ -1,7 +1,7 @@
 """`direct`: one `lax.conv_general_dilated`. Right for every spec; the yardstick of all other strategies.
 
-    F = conv(x, taps, strides=down, lhs_dilation=up, rhs_dilation=dilation)
-    W = conv(x with batch and channels exchanged, y, strides=dilation, lhs_dilation=up, rhs_dilation=down)
+F = conv(x, taps, strides=down, lhs_dilation=up, rhs_dilation=dilation)
+W = conv(x with batch and channels exchanged, y, strides=dilation, lhs_dilation=up, rhs_dilation=down)
 """
 
 from __future__ import annotations

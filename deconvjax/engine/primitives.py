@@ -31,7 +31,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """y[n] = sum_j k[j] z[n*down + j*dilation - lo], z = zero-stuffed x: the stage F.
 
     x `(B, *size, Cin)`, taps `(*window, Cin//groups, Cout)` or `(*window,)` where `spec.groups` is None; gives
-    `(B, *out, Cout)` in the operands' common dtype. Shapes that do not fit raise `ShapeError`, mixed dtypes `TypeError`.
+    `(B, *out, Cout)` in the operands' common dtype. Shapes that do not fit raise `ShapeError`, mixed or boolean
+    dtypes `TypeError`.
 
     >>> from deconvjax.axis import Axis
     >>> x, k = jnp.arange(4.0).reshape(1, 4, 1), jnp.ones(2)
@@ -85,7 +86,9 @@ def _varying(x: Any) -> frozenset:
 def _result(shape: Shape, a: Any, batched: bool) -> Any:
     """The abstract result: varies over the mesh axes of its operands, and keeps a sharded batch sharded."""
     spec = a.sharding.spec[0] if batched and len(a.sharding.spec) else None
-    sharding = NamedSharding(a.sharding.mesh, PartitionSpec(spec, *[None] * (len(shape) - 1)) if shape else PartitionSpec())
+    sharding = NamedSharding(
+        a.sharding.mesh, PartitionSpec(spec, *[None] * (len(shape) - 1)) if shape else PartitionSpec()
+    )
     return a.update(shape=shape, weak_type=False, sharding=sharding)
 
 

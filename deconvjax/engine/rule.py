@@ -146,7 +146,7 @@ def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
 
 
 def _accelerator(p: Problem) -> tuple[str, ...]:
-    """cuDNN reads `direct`: a reversed kernel with base dilation is backward-data, a dilated window the kernel gradient."""
+    """cuDNN reads `direct`: base dilation with a reversed kernel is backward-data, a dilated window is its W."""
     spec = p.spec
     if p.kind == "F":
         if p.depthwise:

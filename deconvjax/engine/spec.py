@@ -1,8 +1,8 @@
 """The static half of a stage: geometry per axis, groups, precision. Everything here is integers (no tracing).
 
-    F: x (B, *size, Cin), taps -> y (B, *out, Cout)        y[n] = sum_j k[j] z[n*down + j*dilation - lo]
-    T: y, taps -> x                                        the transpose of F in x
-    W: x, y -> taps                                        the transpose of F in the taps
+F: x (B, *size, Cin), taps -> y (B, *out, Cout)        y[n] = sum_j k[j] z[n*down + j*dilation - lo]
+T: y, taps -> x                                        the transpose of F in x
+W: x, y -> taps                                        the transpose of F in the taps
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def check_axes(operator: str, spec: Spec) -> None:
 def _expect(operator: str, name: str, got: Shape, expected: str, fits: bool) -> None:
     if not fits:
         raise ShapeError(
-            complaint(operator, f"shape of {name}", got=got, expected=expected, fix=f"reshape {name} or rebuild the spec")
+            complaint(
+                operator, f"shape of {name}", got=got, expected=expected, fix=f"reshape {name} or rebuild the spec"
+            )
         )
 
 

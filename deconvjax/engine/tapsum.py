@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.blocks import block_taps, touched
+from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import comb_taps, fit, frame, joined, window_slices
 from deconvjax.engine.spec import Spec
 
@@ -44,7 +44,6 @@ def _blocked(c: Comb) -> bool:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F; taps (*window,) or (*window, 1, out)."""
-    rank = len(spec.axes)
     if spec.groups is None:
         kernel, many = taps[..., None], 1
     else:
@@ -82,7 +81,10 @@ def _rows(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     for near in range(touched(last)):
         parts = []
         for at in np.ndindex(*[c.width for c in outer]):
-            cut = [slice(w * c.grid, w * c.grid + (c.count - 1) * c.step + 1, c.step) for w, c in zip(at, outer, strict=True)]
+            cut = [
+                slice(w * c.grid, w * c.grid + (c.count - 1) * c.step + 1, c.step)
+                for w, c in zip(at, outer, strict=True)
+            ]
             part = framed[(slice(None), *cut, slice(near, near + last.count))]
             part = part.reshape(x.shape[0], *[n for c in outer for n in (c.count, 1)], *part.shape[-3:])
             k = kernel[(*[cut for w in at for cut in (w, slice(None))], near)]  # *phases, step, C

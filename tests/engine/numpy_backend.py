@@ -108,13 +108,19 @@ def _convolution(
     z = _pad(x, 0, [(0, 0, 0), *[(0, 0, d - 1) for d in lhs], (0, 0, 0)])
     low, high = [max(lo, 0) for lo, _ in pads], [max(hi, 0) for _, hi in pads]
     z = np.pad(z, [(0, 0), *zip(low, high, strict=True), (0, 0)])
-    z = z[(slice(None), *[slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi) in zip(z.shape[1:-1], pads, strict=True)])]
+    z = z[
+        (slice(None), *[slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi) in zip(z.shape[1:-1], pads, strict=True)])
+    ]
     window = k.shape[:rank]
-    out = [(n - d * (w - 1) - 1) // s + 1 for n, d, w, s in zip(z.shape[1:-1], rhs, window, window_strides, strict=True)]
+    out = [
+        (n - d * (w - 1) - 1) // s + 1 for n, d, w, s in zip(z.shape[1:-1], rhs, window, window_strides, strict=True)
+    ]
     g, cout = feature_group_count, k.shape[-1]
     y = np.zeros((x.shape[0], *out, cout), np.result_type(x, k))
     for at in np.ndindex(*window):
-        cut = [slice(j * d, j * d + (n - 1) * s + 1, s) for j, d, n, s in zip(at, rhs, out, window_strides, strict=True)]
+        cut = [
+            slice(j * d, j * d + (n - 1) * s + 1, s) for j, d, n, s in zip(at, rhs, out, window_strides, strict=True)
+        ]
         piece = z[(slice(None), *cut)].reshape(x.shape[0], *out, g, -1)
         y += np.einsum("...gi,igo->...go", piece, k[at].reshape(-1, g, cout // g)).reshape(y.shape)
     return y.view(Array)

@@ -1,6 +1,6 @@
 """F, T and W in NumPy from the definition, and random stages: shares no code with the engine.
 
-    y[n] = sum_j k[j] z[n*down + j*dilation - lo],   z[m*up] = x[m]
+y[n] = sum_j k[j] z[n*down + j*dilation - lo],   z[m*up] = x[m]
 """
 
 import random
@@ -18,7 +18,7 @@ def links(axis):
 
 
 def _equation(spec, missing):
-    """einsum of x (b, m.., g, i), k (j.., i, g, o) and y (b, n.., g, o) over the links, leaving one of the three out."""
+    """einsum of x (b, m.., g, i), k (j.., i, g, o), y (b, n.., g, o) over the links, leaving one of the three out."""
     rank = len(spec.axes)
     n, j, m = "ABC"[:rank], "DEF"[:rank], "GHI"[:rank]
     parts = {"x": f"b{m}gi", "k": f"{j}igo", "y": f"b{n}go"}
@@ -40,7 +40,9 @@ def _joined(a, spec):
 def _run(spec, missing, *operands):
     dtype = np.result_type(*operands)
     tables = [links(a).astype(dtype) for a in spec.axes]
-    return _joined(np.einsum(_equation(spec, missing), *tables, *[_split(a, spec) for a in operands], optimize=True), spec)
+    return _joined(
+        np.einsum(_equation(spec, missing), *tables, *[_split(a, spec) for a in operands], optimize=True), spec
+    )
 
 
 def stage(x, k, spec):

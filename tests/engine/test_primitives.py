@@ -13,28 +13,7 @@ from deconvjax.axis import Axis
 from deconvjax.engine import Spec
 from deconvjax.errors import ShapeError
 from tests.engine import oracle
-
-MAPS = {"F": engine.stage, "T": engine.transpose, "W": engine.taps_gradient}
-ORACLES = {"F": oracle.stage, "T": oracle.transpose, "W": oracle.taps_gradient}
-UP = Spec((Axis(6, 3, 1, 2, 1, 1, 2), Axis(5, 2, 2, 1, 1, 0, 1)), 2)
-DOWN = Spec((Axis(7, 3, 1, 1, 2, 1, 1),), 1)
-
-
-def operands(spec, kind, x, k, y):
-    return {"F": (x, k), "T": (y, k), "W": (x, y)}[kind]
-
-
-def draw(spec, few=2, many=3, batch=2, dtype=np.float64, seed=0, lead=()):
-    """x, k, y of small integers."""
-    r = np.random.default_rng(seed)
-    g = spec.groups
-    cin, cout = (few, few) if g is None else (g * few, g * many)
-    taps = spec.window if g is None else (*spec.window, few, cout)
-    shapes = (batch, *spec.size, cin), taps, (batch, *spec.out, cout)
-    out = [r.integers(-4, 5, (*lead, *s)).astype(dtype) for s in shapes]
-    if np.issubdtype(dtype, np.complexfloating):
-        out = [a + 1j * r.integers(-4, 5, a.shape).astype(a.real.dtype) for a in out]
-    return out
+from tests.engine.maps import DOWN, MAPS, ORACLES, UP, draw, operands
 
 
 def test_compiled_values_are_the_definition():
@@ -105,7 +84,9 @@ def test_closed_under_differentiation(spec):
 def test_vmap_over_either_operand(spec):
     """Data, taps and both, at every position of the mapped axis, nested too; and the gradient of a vmapped map."""
     x, k, y = draw(spec, lead=(3,))
-    cases = [(kind, a, b) for kind in MAPS for a, b in itertools.product((0, None, -1), repeat=2) if (a, b) != (None, None)]
+    cases = [
+        (kind, a, b) for kind in MAPS for a, b in itertools.product((0, None, -1), repeat=2) if (a, b) != (None, None)
+    ]
 
     def place(a, axis):
         return a[0] if axis is None else np.moveaxis(a, 0, axis)
@@ -115,10 +96,14 @@ def test_vmap_over_either_operand(spec):
         out = []
         for kind, a, b in cases:
             left, right = operands(spec, kind, x, k, y)
-            left, right = (jnp.moveaxis(v, 0, i) if i == -1 else v[0] if i is None else v for v, i in ((left, a), (right, b)))
+            left, right = (
+                jnp.moveaxis(v, 0, i) if i == -1 else v[0] if i is None else v for v, i in ((left, a), (right, b))
+            )
             out.append(jax.vmap(lambda p, q, kind=kind: MAPS[kind](p, q, spec), (a, b))(left, right))
         nested = jax.vmap(jax.vmap(lambda p, q: engine.stage(p, q, spec), (0, None)), (None, 0))(x, k)
-        per_example = jax.vmap(jax.grad(lambda k, x, y: jnp.sum(engine.stage(x, k, spec) * y)), (None, 0, 0))(k[0], x, y)
+        per_example = jax.vmap(jax.grad(lambda k, x, y: jnp.sum(engine.stage(x, k, spec) * y)), (None, 0, 0))(
+            k[0], x, y
+        )
         return out, nested, per_example
 
     out, nested, per_example = program(x, k, y)
@@ -132,42 +117,6 @@ def test_vmap_over_either_operand(spec):
     np.testing.assert_allclose(per_example, want, rtol=1e-12, atol=1e-9)
 
 
-EXACT = ("float64", "complex64", "complex128", "int8", "int32", "int64", "uint8", "float32", "bfloat16", "float16")
-
-
-def test_every_dtype():
-    """Small integers are exact in every type; half precision accumulates in float32 (4096 ones are 4096)."""
-    spec = Spec((Axis(6, 3, 1, 2, 3, 1, 2),), 2)
-    long = Spec((Axis(4096, 4096),), 1)
-    cases = {}
-    for name in EXACT:
-        kind = np.complex128 if name.startswith("complex") else np.float64
-        x, k, y = draw(spec, dtype=kind)
-        if name == "uint8":
-            x, k, y = abs(x), abs(k), abs(y)
-        cases[name] = (x, k, y)
-
-    @jax.jit
-    def program(cases):
-        out = {n: [m(*operands(spec, kind, *c), spec) for kind, m in MAPS.items()] for n, c in cases.items()}
-        ones = [jnp.ones((1, 4096, 1), t) for t in ("bfloat16", "float16")]
-        return out, [engine.stage(x, jnp.ones((4096, 1, 1), x.dtype), long) for x in ones]
-
-    typed = {n: tuple(jnp.asarray(a).astype(n) for a in c) for n, c in cases.items()}
-    got, sums = program(typed)
-    for name, values in got.items():
-        for (kind, oracle_map), value in zip(ORACLES.items(), values, strict=True):
-            assert value.dtype == jnp.dtype(name)
-            want = oracle_map(*operands(spec, kind, *cases[name]), spec)
-            bits = {"int8": np.int8, "uint8": np.uint8}.get(name)
-            if bits is not None:  # exact modulo 256, as NumPy's own arithmetic in that type
-                want = want.astype(np.int64).astype(bits)
-            if name in ("bfloat16", "float16"):
-                want = np.asarray(jnp.asarray(want).astype(name).astype("float64"))
-            np.testing.assert_array_equal(np.asarray(value).astype(want.dtype), want, err_msg=f"{name} {kind}")
-    assert [float(s.ravel()[0]) for s in sums] == [4096.0, 4096.0]
-
-
 def test_loops_checkpoint_and_export():
     """scan, while_loop, checkpoint inside one program that is serialised, reloaded and gives the same numbers."""
     x, k, y = draw(DOWN, dtype=np.float32)
@@ -176,7 +125,9 @@ def test_loops_checkpoint_and_export():
         loss = jax.checkpoint(lambda x, k: jnp.sum(jnp.tanh(engine.stage(x, k, DOWN)) * y))
         slope = jax.grad(loss, (0, 1))(x, k)
         scanned = lax.scan(lambda c, _: (c + engine.transpose(y, c, DOWN).mean(), None), k, length=3)[0]
-        looped = lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] + engine.taps_gradient(x, y, DOWN)), (0, k))
+        looped = lax.while_loop(
+            lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] + engine.taps_gradient(x, y, DOWN)), (0, k)
+        )
         return slope, scanned, looped[1]
 
     want = jax.jit(program)(x, k, y)
@@ -269,34 +220,3 @@ def test_refusals():
         engine.stage(x, k, Spec((Axis(7, 3, up=0),)))
     with pytest.raises(ValueError, match="kind must be"):
         engine.choose(DOWN, "X", x.shape, "float32")
-
-
-@pytest.mark.parametrize("groups", [1, 4, 32, None])
-def test_float32_is_as_accurate_as_its_terms_allow(groups):
-    """|error| <= 4 eps sum|k||x|, term by term, for F, T and W on a larger stage, and against lax's own derivatives."""
-    spec = Spec((Axis(8, 4, 1, 1, 2, 1, 1), Axis(9, 3, 1, 1, 2, 1, 1)), groups)
-    r = np.random.default_rng(0)
-    cin = 32
-    taps = spec.window if groups is None else (*spec.window, cin // groups, 32)
-    shapes = ((2, *spec.size, cin), taps, (2, *spec.out, 32))
-    x, k, y = (r.standard_normal(s).astype(np.float32) for s in shapes)
-
-    def native(x, k):
-        kernel = jnp.broadcast_to(k[..., None, None], (*spec.window, 1, cin)) if groups is None else k
-        return lax.conv_general_dilated(
-            x, kernel, (2, 2), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=cin if groups is None else groups, precision="highest",
-        )  # fmt: skip
-
-    @jax.jit
-    def program(x, k, y):
-        ours = engine.stage(x, k, spec), engine.transpose(y, k, spec), engine.taps_gradient(x, y, spec)
-        value, pull = jax.vjp(native, x, k)
-        return ours, (value, *pull(y))
-
-    ours, lax_ = program(x, k, y)
-    for got, theirs, (kind, oracle_map) in zip(ours, lax_, ORACLES.items(), strict=True):
-        wide = [a.astype(np.float64) for a in operands(spec, kind, x, k, y)]
-        bound = 4 * np.finfo(np.float32).eps * oracle_map(*map(abs, wide), spec)
-        assert (abs(got - oracle_map(*wide, spec)) <= bound).all(), kind
-        assert (abs(got - theirs) <= 4 * bound).all(), kind
