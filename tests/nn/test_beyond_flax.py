@@ -27,8 +27,8 @@ def conv(i, o, size, strides=1, **options):
     return nn.Conv(i, o, size, strides, kernel_init=numbers, use_bias=False, rngs=RNGS, **F64, **options)
 
 
-def scatter(x, w, stride, dilation, crop_lo, out, groups=1, flipped=False):
-    """y[s*n + d*j - crop_lo, o] += x[n, c] w[j, c, o]: the 1-D definition; `w` is forward-oriented where not flipped."""
+def scatter(x, w, stride, dilation, crop_lo, out, groups=1):
+    """y[s*n + d*j - crop_lo, o] += x[n, c] w[j, c, o]: the definition in one dimension."""
     i, taps = x.shape[-1], w.shape[0]
     o = w.shape[-1]
     y = np.zeros((out, o))
@@ -57,7 +57,7 @@ def test_torch_padding_output_padding_and_groups(taps, stride, dilation, pad, ex
     kernel = np.asarray(layer.kernel[...])
     if transpose_kernel:  # (taps, out/g, in), forward: to (taps, in/g, out)
         assert kernel.shape == (taps, 8 // groups, 4)
-        w = np.concatenate([kernel[..., g * 4 // groups:(g + 1) * 4 // groups].swapaxes(1, 2) for g in range(groups)], 2)
+        w = np.concatenate([part.swapaxes(1, 2) for part in np.split(kernel, groups, -1)], 2)
     else:
         assert kernel.shape == (taps, 4 // groups, 8)
         w = kernel[::-1]
@@ -65,7 +65,8 @@ def test_torch_padding_output_padding_and_groups(taps, stride, dilation, pad, ex
 
 
 @pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "CIRCULAR"])
-@pytest.mark.parametrize(("taps", "stride", "dilation"), [(4, 1, 1), (3, 3, 1), (5, 4, 1), (4, 4, 2), (2, 3, 1), (6, 2, 2)])
+@pytest.mark.parametrize(("taps", "stride", "dilation"),
+                         [(4, 1, 1), (3, 3, 1), (5, 4, 1), (4, 4, 2), (2, 3, 1), (6, 2, 2)])
 def test_transpose_kernel_is_the_exact_transpose(padding, taps, stride, dilation):
     options = {"padding": padding, "kernel_dilation": dilation}
     forward = conv(2, 3, taps, stride, **options)
@@ -112,7 +113,8 @@ def test_causal_output_never_looks_ahead():
 def test_same_lower_without_transpose_kernel():
     x = np.random.default_rng(0).standard_normal((1, 6, 3))
     ours = conv_transpose(3, 2, 4, 1, padding="SAME_LOWER")
-    theirs = nnx.ConvTranspose(3, 2, (4,), 1, padding="SAME_LOWER", use_bias=False, kernel_init=numbers, rngs=RNGS, **F64)
+    theirs = nnx.ConvTranspose(3, 2, (4,), 1, padding="SAME_LOWER", use_bias=False, kernel_init=numbers, rngs=RNGS,
+                               **F64)
     assert_close(ours(x), theirs(x), units=32)  # the only stride at which Flax accepts it
     w = np.asarray(ours.kernel[...])[::-1]
     strided = conv_transpose(3, 2, 5, 2, padding="SAME_LOWER")

@@ -56,7 +56,7 @@ def test_carafe(scale, groups, dilation):
         i, u = divmod(p, scale[0])
         j, v = divmod(q, scale[1])
         taps = np.zeros((3, 5))
-        for a, b in np.ndindex(3, 5):  # channels (group, tap, sub-pixel), as the reference's pixel_shuffle and view read
+        for a, b in np.ndindex(3, 5):  # channels (group, tap, sub-pixel), as the reference reads them
             channel = ((c * groups // 4) * 15 + a * 5 + b) * scale[0] * scale[1] + u * scale[1] + v
             taps[a, b] = logits[i, j, channel]
         weights = softmax(taps)

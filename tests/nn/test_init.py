@@ -1,6 +1,7 @@
-"""Initial kernels: the output variance they promise, the upsampling they start as, the projection that keeps phases equal."""
+"""Initial kernels: the variance they promise, the upsampling they start as; the projection that keeps phases equal."""
 
 import math
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,8 @@ def phase_variances(kernel, strides, dilation, relu=False, flip=False, groups=1)
     return np.stack([found[phase].mean() for phase in sorted(found)])
 
 
-CASES = [((4, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (1, 1)), ((5,), (3,), (2,)), ((7,), (1,), (1,)), ((3, 2, 4), (1, 2, 3), (1, 1, 1))]
+CASES = [((4, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (1, 1)), ((5,), (3,), (2,)), ((7,), (1,), (1,)),
+         ((3, 2, 4), (1, 2, 3), (1, 1, 1))]
 
 
 @pytest.mark.parametrize("distribution", ["truncated_normal", "uniform"])
@@ -57,7 +59,8 @@ def test_glorot_is_equal_at_every_phase(window, strides, dilation, key):
                           strides, dilation)
     assert np.abs(got - 1).max() < 5 * math.sqrt(2 / (inner * outer))  # in = out*prod(strides): one
     fan_in, fan_out = 24 * math.prod(window) / math.prod(strides), 24 * math.prod(window)
-    got = phase_variances(init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, 24, 24)), strides, dilation)
+    kernel = init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, 24, 24))
+    got = phase_variances(kernel, strides, dilation)
     assert np.abs(got / (2 * fan_in / (fan_in + fan_out)) - 1).max() < 5 * math.sqrt(2 / (24 * 24))
 
 
@@ -160,7 +163,8 @@ def test_checkerboard_gains_are_the_known_ones():
 
     assert sorted(of(np.ones(3), 2).gains) == [1, 2]
     random = of([0.7, 0.1, 0.03, 0.05], 2)  # 4 taps, stride 2: divisible, and a checkerboard all the same
-    assert not random and np.allclose(sorted(random.gains), [0.15, 0.73]) and math.isclose(random.spread, 0.58 / 0.73, rel_tol=1e-6)
+    assert not random and np.allclose(sorted(random.gains), [0.15, 0.73])
+    assert math.isclose(random.spread, 0.58 / 0.73, rel_tol=1e-6)
     five = of(filters.bilinear(3), 3)  # 5 taps, stride 3: not divisible, and none
     assert five and np.allclose(five.gains, [1, 1, 1])
     nearest = of(np.convolve(np.ones(2), [0.3, -0.2, 0.7]), 2)  # nearest after any filter
@@ -173,8 +177,6 @@ def test_checkerboard_reads_any_map():
     assert report.period == (2, 2) and report.spread == 1 and report.gains.shape == (2, 2, 4, 1)
     assert check.checkerboard(nn.as_map(nn.PixelShuffle(2, 3, (3, 3), 2, rngs=RNGS), (16, 16, 2)), axes=(-3, -2))
     assert check.checkerboard(dj.resize(2, axes=-1).on((32,)))
-    from fractions import Fraction
-
     assert check.checkerboard(dj.resize(Fraction(3, 2), axes=-1).on((48,))).period == (3,)
     with pytest.raises(UnboundError):
         check.checkerboard(dj.upsample(2))

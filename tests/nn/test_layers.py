@@ -129,7 +129,8 @@ def test_unpool_sizes_and_gradients():
     pool, unpool = nn.MaxPool(2), nn.MaxUnpool(2)
     y, switches = pool(x)
     assert unpool(y, switches).shape == x.shape
-    assert (pool(unpool(y - x.min() + 1, switches))[0] == y - x.min() + 1).all()  # pool o unpool = identity on positives
+    positive = y - x.min() + 1  # on which pool o unpool is the identity
+    assert (pool(unpool(positive, switches))[0] == positive).all()
     grad = jax.grad(lambda x: (pool(x)[0] * np.arange(48.0).reshape(1, 4, 4, 3)).sum())(x)
     want = unpool(jnp.broadcast_to(jnp.arange(48.0).reshape(1, 4, 4, 3), y.shape), switches)
     assert_close(grad, want)
@@ -152,7 +153,7 @@ LAYERS = [
     (lambda: nn.BlurPool(2)(jnp.ones((4,))), ShapeError, "too few axes"),
     (lambda: nn.MaxPool(()), ShapeError, "no space axes"),
     (lambda: nn.MaxPool(2)(jnp.ones((1, 1, 4, 3))), ShapeError, "nothing would come out"),
-    (lambda: nn.MaxUnpool(2)(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 1), int)), ShapeError, "each value needs its switch"),
+    (lambda: nn.MaxUnpool(2)(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 1), int)), ShapeError, "needs its switch"),
     (lambda: nn.MaxUnpool(2)(jnp.ones((2, 2, 1)), jnp.full((2, 2, 1), 99)), ValueError, "outside output_shape"),
 ]
 
