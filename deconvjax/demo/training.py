@@ -15,6 +15,8 @@ from tqdm import tqdm
 from deconvjax.demo.camera import FACTOR
 from deconvjax.demo.model import Upsampler
 
+Batch = jax.Array | np.ndarray
+
 BATCH = 32
 PATCH = 16  # low-resolution samples a side, without the rim that the window needs
 
@@ -45,7 +47,7 @@ class Patches:
 
 
 @nnx.jit
-def step(model: Upsampler, optimizer: nnx.Optimizer, low: jax.Array, high: jax.Array) -> jax.Array:
+def step(model: Upsampler, optimizer: nnx.Optimizer, low: Batch, high: Batch) -> jax.Array:
     """taps <- Adam(d/dtaps mean (conv_transpose(taps) low - high)^2); returns the loss before the step."""
 
     def loss(model: Upsampler) -> jax.Array:
