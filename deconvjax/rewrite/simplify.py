@@ -24,6 +24,7 @@ from deconvjax.algebra import (
 from deconvjax.rewrite.law import Law
 from deconvjax.rewrite.laws import LAWS
 from deconvjax.rewrite.stages import space_of
+from deconvjax.rewrite.taps import times
 from deconvjax.space import Space
 
 
@@ -157,7 +158,7 @@ def with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> Li
         return chain
     factor = scalars[-1]
     for scalar in reversed(scalars[:-1]):
-        factor = scalar * factor
+        factor = times(scalar, factor)
     if isinstance(factor, (int, float)) and factor == 1:
         return chain
     if isinstance(factor, (int, float)) and factor == 0:
