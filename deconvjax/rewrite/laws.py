@@ -9,11 +9,12 @@ from deconvjax.rewrite.laws_channels import CHANNEL_LAWS, COSTED_CHANNEL_LAWS
 from deconvjax.rewrite.laws_filters import COSTED_FILTER_LAWS, FILTER_LAWS, FILTER_LAWS_OF_ONE
 from deconvjax.rewrite.laws_rates import RATE_LAWS, RATE_LAWS_OF_ONE
 from deconvjax.rewrite.laws_trivial import TRIVIAL_LAWS
-from deconvjax.rewrite.laws_values import VALUE_LAWS
+from deconvjax.rewrite.laws_values import VALUE_LAWS, VALUE_LAWS_OF_ONE
 
 LAWS: tuple[Law, ...] = (
     # Lossless: `simplify` applies them, and no order of doing so matters.
     *TRIVIAL_LAWS,
+    *VALUE_LAWS_OF_ONE,
     *RATE_LAWS_OF_ONE,
     *FILTER_LAWS_OF_ONE,
     *BLOCK_LAWS_OF_ONE,

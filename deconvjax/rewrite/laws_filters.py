@@ -35,7 +35,7 @@ def _trimmed_together(outer: Stage, inner: Stage) -> LinearMap | None:
         return _together(outer, inner)
     ends = slim.maps if isinstance(slim, Chain) else ()
     if len(ends) == 2 and all(isinstance(end, Stage) for end in ends):
-        return _together(*ends) or slim  # type: ignore[arg-type]
+        return _together(*ends) or _together(outer, inner) or slim  # type: ignore[arg-type]
     moving = [end for end in ends if not isinstance(end, Identity)]
     return moving[0] if ends and len(moving) == 1 else slim
 

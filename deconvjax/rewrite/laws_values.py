@@ -9,10 +9,12 @@ import numpy as np
 
 from deconvjax.algebra import Chain, LinearMap
 from deconvjax.leaves.stage import Stage
+from deconvjax.rewrite import taps as arithmetic
+from deconvjax.rewrite.geometry import Samples, on_taps
 from deconvjax.rewrite.law import law
 from deconvjax.rewrite.laws_channels import is_kernel
 from deconvjax.rewrite.price import work
-from deconvjax.rewrite.stages import is_scalar_filter, read_taps, space_of, with_axes
+from deconvjax.rewrite.stages import is_filter, is_scalar_filter, read_taps, space_of, with_axes, zero_between
 
 LARGEST = 1 << 20  # numbers; looking at more takes longer than it saves
 
@@ -82,7 +84,26 @@ def rank_one(taps: np.ndarray) -> list[np.ndarray] | None:
     return [*factors, rest]
 
 
-@law(is_kernel, lossless=False)
+@law(is_filter, lossless=False)
+def zero_taps(stage: Stage) -> LinearMap | None:
+    """(0, a, 0, b, 0)* = (a, b)* dilated: taps that are zero are not multiplied, and a comb of taps is a dilation"""
+    if not _constant(stage):
+        return None
+    if not stage.taps.any():
+        return zero_between(stage, stage)
+    taps, cut = read_taps(stage), []
+    for i, n in enumerate(stage.window):
+        used = np.flatnonzero(taps.any(axis=tuple(j for j in range(taps.ndim) if j != i)))
+        step = int(np.gcd.reduce(np.diff(used))) if len(used) > 1 else 1
+        cut.append(Samples(int(used[0]), step, int(used[-1] - used[0]) // step + 1))
+    if tuple(each.count for each in cut) == stage.window:
+        return None
+    taps = arithmetic.chosen(taps, [(each.start, each.step, each.count) for each in cut])
+    axes = tuple(on_taps(axis, each) for axis, each in zip(stage.geometry, cut, strict=True))
+    return with_axes(replace(stage, taps=taps, flip=False, conjugate=False), stage.axes, axes, space_of(stage))
+
+
+@law(is_kernel)
 def one_filter_for_all(stage: Stage) -> LinearMap | None:
     """k[j, c, o] = q[j] where c is o, else 0: a kernel that only filters each channel alike is a scalar filter"""
     cin, cout = stage.channels
@@ -99,4 +120,5 @@ def one_filter_for_all(stage: Stage) -> LinearMap | None:
     return with_axes(one, stage.axes, stage.geometry, space_of(stage))
 
 
-VALUE_LAWS = (one_filter_for_all, separable_taps)
+VALUE_LAWS_OF_ONE = (one_filter_for_all,)
+VALUE_LAWS = (zero_taps, separable_taps)

@@ -103,11 +103,21 @@ def planned_map(a: LinearMap, record: Record) -> LinearMap:
         return a
     start = len(record.fired)
     best = _best(simplify(a, record), record)
+    while _is_nested(best):  # planned parts may have become equal terms, zeros, identities
+        again = _best(simplify(best, record), record)
+        if again == best or work(again).price >= work(best).price:
+            break
+        best = again
     before, after = work(a), work(best)
     if after.price > before.price or after.multiply_adds > before.multiply_adds:
         del record.fired[start:]
         return a
     return best
+
+
+def _is_nested(a: LinearMap) -> bool:
+    return isinstance(a, (Sum, Stack, Row, BlockDiagonal)) or any(
+        isinstance(part, (Sum, Stack, Row, BlockDiagonal)) for part in a.parts)
 
 
 def _best(a: LinearMap, record: Record) -> LinearMap:

@@ -23,7 +23,7 @@ class Work:
     """(multiply-adds, bytes read and written) of one application.
 
     Multiply-adds count products with samples of the signal, never with stuffed or padded zeros. `price` weighs both:
-    moving one float32 costs as much as one multiply-add.
+    moving two float32 costs as much as one multiply-add.
 
     >>> Work(10, 8) + Work(1, 8)
     Work(multiply_adds=11, bytes=16)
@@ -37,8 +37,8 @@ class Work:
 
     @property
     def price(self) -> float:
-        """multiply_adds + bytes/4."""
-        return self.multiply_adds + self.bytes / 4
+        """multiply_adds + bytes/8."""
+        return self.multiply_adds + self.bytes / 8
 
 
 _reads = lru_cache(maxsize=65536)(reads)
