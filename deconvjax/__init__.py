@@ -6,12 +6,12 @@ The vocabulary, in groups; nothing else lives here.
 import importlib
 from types import ModuleType
 
-# The algebra: what maps are made of.
-from deconvjax.algebra import LinearMap, atomic, block_diagonal, identity, row, stack, zero
-
 # Laws, plans and readings: they fill in the methods of every map.
 from deconvjax import read as read
 from deconvjax import rewrite as rewrite
+
+# The algebra: what maps are made of.
+from deconvjax.algebra import LinearMap, atomic, block_diagonal, identity, row, stack, zero
 
 # Refusals.
 from deconvjax.errors import NotLinearError, ShapeError, UnboundError

@@ -25,6 +25,10 @@ class LinearMap:
 
     `A(x)` and `A @ x` apply it, `A @ B` composes, `A + B`, `A - B`, `-A`, `c * A`, `A / c` combine. `A.on(domain)`
     binds it to a shape; `A.T`, `A.H`, `A.matrix()`, `A.sparse()` and `A.explain()` need a bound map.
+
+    >>> import deconvjax as dj
+    >>> (dj.downsample(2) @ dj.convolve([1, 2, 1])).on((6,)).T
+    <correlate(3 taps) @ upsample(2) : float32[3] -> float32[6]>
     """
 
     space: Space | None  # the domain, once bound; static in every subclass

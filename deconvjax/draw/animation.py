@@ -13,7 +13,7 @@ from deconvjax.errors import complaint
 
 
 def animate(a: LinearMap, path: str | Path, *, seconds: float = 0.5, theme: str = "light") -> Path:
-    """One frame for each output sample, in row-major order, written to `path` (.gif or .html).
+    """frame[n] = arithmetic(A, step=n), one for each output sample in row-major order, written to `path`.
 
     Args:
         a: what `draw.arithmetic` draws: a bound 1-D or 2-D stage.

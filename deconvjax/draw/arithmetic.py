@@ -21,8 +21,8 @@ from deconvjax.leaves.stage import Stage
 class Line:
     """One axis of the figure as data: what every cell of the padded, stuffed signal is, and which the window reads.
 
-    `kinds` holds "input", "stuffed", "pad" or "cropped" for each cell from `first` on; `reads[n]` are the cells (indices
-    into `kinds`) that output n reads.
+    `kinds` holds "input", "stuffed", "pad" or "cropped" for each cell from `first` on;
+    `reads[n]` are the cells (indices into `kinds`) that output n reads.
     """
 
     kinds: tuple[str, ...]

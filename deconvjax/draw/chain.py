@@ -34,7 +34,7 @@ def chain(a: LinearMap, *, plan: bool = True, theme: str = "light") -> Figure:
     width = max(w for w, _ in sizes) + 3.4
     with drawing(theme) as colours:
         figure, axes = blank(min(16.0, width), sum(h * LANE + 0.9 for _, h in sizes), rows=len(maps))
-        for axis, (title, m), (w, h) in zip(axes, maps, sizes, strict=True):
+        for axis, (title, m), (_, h) in zip(axes, maps, sizes, strict=True):
             axis.set_axis_off()
             axis.set_title(title, loc="left")
             axis.set_xlim(-1.7, width - 1.7)

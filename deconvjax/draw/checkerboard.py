@@ -35,7 +35,9 @@ def pattern(a: LinearMap, margin: int = 0) -> Pattern:
 
 
 def checkerboard(a: LinearMap, *, margin: int | None = None, theme: str = "light") -> Figure:
-    """A 1: a constant in should be a constant out; a grid instead is the checkerboard, there before any training.
+    """spread = (max(A 1) - min(A 1))/|mean(A 1)|: a constant in should be a constant out.
+
+    A grid instead is the checkerboard, there before any training.
 
     Args:
         a: a bound upsampler on `(n,)`, `(h, w)` or `(h, w, channels)`.

@@ -1,4 +1,4 @@
-"""Both views of one map: which inputs an output reads, and which outputs an input paints (a column of A, a row of A^T)."""
+"""Both views of one map: which inputs an output reads, and which outputs an input paints (a row of A^T)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deconvjax.errors import ShapeError, complaint
 
 
 def contributions(a: LinearMap, index: int | tuple[int, ...], *, theme: str = "light") -> Figure:
-    """Left: A[index, :], what output `index` reads. Right: A[:, index], what input `index` paints.
+    """reads = A[index, :], what output `index` reads; paints = A[:, index], what input `index` paints.
 
     The right picture is the "blow up and add" view of a transposed convolution; it is row `index` of A^T.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def explore(path: str | Path) -> Path:
-    """Write the interactive page: the sliding window and the matrix of a convolution or its transpose, live.
+    """out = floor((dense + lo + hi - taps)/down) + 1, live: window and matrix as an interactive page.
 
     It needs no network and no Python to be looked at; `#t=1&n=3&k=3&s=2&p=1` after its address sets the sliders.
 

@@ -15,7 +15,7 @@ LEGIBLE = 24  # cells a side above which values are no longer written into them
 
 
 def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme: str = "light") -> Figure:
-    """A_ij as a heat map, the row stencil beside it, A^T on its right.
+    """A[i, j] = (A e_j)[i] as a heat map, the row stencil beside it, A^T on its right.
 
     Values are written into the cells while they are legible (up to 24 rows and columns). The stencil is the middle row:
     the weights with which inputs are read by one output. Complex maps show the real part; the title says so.

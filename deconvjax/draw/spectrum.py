@@ -1,4 +1,4 @@
-"""What a multirate map does to frequencies: the images that stuffing zeros creates, and what the filter leaves of them."""
+"""What a multirate map does to frequencies: the images that stuffing zeros creates, and what is left of them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from deconvjax.errors import ShapeError, complaint
 
 def upsamplers(x: Any, maps: Mapping[str, LinearMap], *, zoom: tuple[slice, slice] | None = None,
                theme: str = "light") -> Figure:
-    """x, A1 x, A2 x, ...: one panel for each map, one grey or colour scale for all.
+    """panel[i] = A_i(x): one for each map beside x itself, one grey or colour scale for all.
 
     Args:
         x: an image (h, w) or (h, w, 3), values as they are shown.

@@ -112,7 +112,7 @@ def dice(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_la
 
 def jaccard(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_label: int | None = IGNORE,
             class_weights: Any = None) -> jax.Array:
-    """mean_c 1 - (sum q y + s)/(sum q + sum y - sum q y + s): Tversky with alpha = beta = 1 (soft intersection over union).
+    """mean_c 1 - (sum q y + s)/(sum q + sum y - sum q y + s): Tversky with alpha = beta = 1.
 
     >>> import jax.numpy as jnp
     >>> print(f"{jaccard(jnp.zeros((4, 2)), jnp.array([0, 0, 1, 1])):.4f}")
@@ -192,7 +192,7 @@ def deep_supervision(losses: Sequence[jax.Array], weights: Sequence[float]) -> j
     """
     if len(losses) != len(weights):
         raise ValueError(complaint("deep_supervision", "one weight for each loss", got=f"{len(weights)} weights",
-                                   expected=f"{len(losses)}", fix="pass weights=[1.0, 0.4] for a main and one aux head"))
+                                   expected=f"{len(losses)}", fix="weights=[1.0, 0.4] for a main and one aux head"))
     return sum((w * each for w, each in zip(weights, losses, strict=True)), start=jnp.zeros(()))
 
 

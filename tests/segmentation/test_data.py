@@ -8,7 +8,15 @@ from PIL import Image
 from scipy.io import savemat
 
 from deconvjax.segmentation.data import (
-    VOC_CLASSES, Augment, DataError, Digits, bucket, evaluation_batches, folder, training_batches, voc,
+    VOC_CLASSES,
+    Augment,
+    DataError,
+    Digits,
+    bucket,
+    evaluation_batches,
+    folder,
+    training_batches,
+    voc,
 )
 from deconvjax.segmentation.data.augment import rescale, window
 from deconvjax.segmentation.data.digits import PHOTOGRAPHS, WRITERS
@@ -46,7 +54,8 @@ def test_folder(root):
     image, labels, name = found[1]
     assert image.shape == (20, 24, 3) and image.dtype == np.float32 and 0 <= image.min() <= image.max() <= 1
     assert labels.dtype == np.uint8 and name == "b"
-    splits = [{found[i].name for i in range(len(found))} for found in (folder(root, "train"), folder(root, "validation"))]
+    both = (folder(root, "train"), folder(root, "validation"))
+    splits = [{found[i].name for i in range(len(found))} for found in both]
     assert splits == [{"b", "c"}, {"a"}]
     (root / "validation.txt").write_text("c\n")
     assert folder(root, "validation")[0].name == "c"

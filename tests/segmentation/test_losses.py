@@ -67,17 +67,21 @@ def by_class(score):
 
 
 def test_dice_jaccard_tversky():
-    assert_close(losses.dice(LOGITS, LABELS), by_class(lambda q, y: 2 * (q * y).sum() / (q.sum() + y.sum())), scale=1, dtype=np.float32)
+    want = by_class(lambda q, y: 2 * (q * y).sum() / (q.sum() + y.sum()))
+    assert_close(losses.dice(LOGITS, LABELS), want, scale=1, dtype=np.float32)
     assert_close(losses.jaccard(LOGITS, LABELS),
                  by_class(lambda q, y: (q * y).sum() / (q.sum() + y.sum() - (q * y).sum())), scale=1, dtype=np.float32)
-    want = by_class(lambda q, y: (q * y).sum() / ((q * y).sum() + 0.3 * (q * (1 - y)).sum() + 0.7 * ((1 - q) * y).sum()))
+    want = by_class(
+        lambda q, y: (q * y).sum() / ((q * y).sum() + 0.3 * (q * (1 - y)).sum() + 0.7 * ((1 - q) * y).sum()))
     assert_close(losses.tversky(LOGITS, LABELS, alpha=0.3, beta=0.7), want, scale=1, dtype=np.float32)
 
 
 def test_focal():
     q = np.take_along_axis(probabilities(), np.where(kept(), LABELS, 0)[..., None], -1)[..., 0][kept()]
-    assert_close(losses.focal(LOGITS, LABELS, gamma=2.0), np.mean(-((1 - q) ** 2) * np.log(q)), scale=2, dtype=np.float32)
-    assert_close(losses.focal(LOGITS, LABELS, gamma=0.0), losses.cross_entropy(LOGITS, LABELS), scale=2, dtype=np.float32)
+    want = np.mean(-((1 - q) ** 2) * np.log(q))
+    assert_close(losses.focal(LOGITS, LABELS, gamma=2.0), want, scale=2, dtype=np.float32)
+    zero = losses.focal(LOGITS, LABELS, gamma=0.0)
+    assert_close(zero, losses.cross_entropy(LOGITS, LABELS), scale=2, dtype=np.float32)
 
 
 def test_lovasz_is_the_set_function_at_hard_predictions():

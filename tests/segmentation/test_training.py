@@ -42,7 +42,8 @@ def finished(tmp_path_factory):
 def arrays(out, which="last"):
     """Every array of the newest checkpoint, by name."""
     with ocp.CheckpointManager(Path(out).resolve() / which) as manager:
-        return manager.restore(manager.latest_step(), args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
+        newest = ocp.args.Composite(state=ocp.args.StandardRestore())
+        return manager.restore(manager.latest_step(), args=newest)["state"]
 
 
 def assert_bit_equal(a, b):

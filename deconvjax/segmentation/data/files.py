@@ -97,7 +97,8 @@ def read_mask(path: Path, palette: Palette | None = None) -> np.ndarray:
         colours = np.asarray(picture.convert("RGB"))
     if palette is None:
         raise DataError(complaint(path.name, "the mask holds colours", got="an RGB image without a palette",
-                                  expected="class numbers, or a palette", fix="add labels.txt: name r g b, a line each"))
+                                  expected="class numbers, or a palette",
+                                  fix="add labels.txt: name r g b, a line each"))
     numbers = np.full(colours.shape[:2], -1, np.int64)
     for colour, label in palette.items():
         numbers[(colours == np.array(colour, np.uint8)).all(-1)] = label

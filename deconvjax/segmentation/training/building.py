@@ -13,7 +13,7 @@ from flax import nnx
 from deconvjax.nn.heads import FCNHead, FPNHead, UNetDecoder
 from deconvjax.segmentation import losses
 from deconvjax.segmentation.data import Dataset, Digits, folder, voc
-from deconvjax.segmentation.models import Segmenter, TinyBackbone, VGG16
+from deconvjax.segmentation.models import VGG16, Segmenter, TinyBackbone
 from deconvjax.segmentation.training.config import Config
 
 _LEVELS = {

@@ -46,7 +46,8 @@ class Checkpoints:
             return Config.from_json(json.dumps(record["config"])), tuple(record["classes"])
         except (OSError, KeyError, json.JSONDecodeError) as problem:
             raise CheckpointError(complaint("checkpoint", "this folder holds no run", got=f"{path}: {problem}",
-                                            expected="a folder that `train --out` wrote", fix="check --run")) from problem
+                                            expected="a folder that `train --out` wrote",
+                                            fix="check --run")) from problem
 
     def save(self, which: str, state: State, score: float | None = None) -> None:
         """Write `state` as the newest of `which` ("last" or "best")."""
@@ -99,7 +100,8 @@ class Checkpoints:
 
     def _manager(self, which: str, keep: int | None = None) -> Any:
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None,
-                                               enable_async_checkpointing=False, cleanup_tmp_directories=keep is not None)
+                                               enable_async_checkpointing=False,
+                                               cleanup_tmp_directories=keep is not None)
         return ocp.CheckpointManager(self.out / which, options=options)
 
 

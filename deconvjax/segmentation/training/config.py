@@ -60,8 +60,9 @@ class Config:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(complaint(f"--{name.replace('_', '-')}", "unknown choice", got=repr(getattr(self, name)),
-                                           expected=", ".join(allowed), fix=f"use {allowed[0]}"))
+                raise ValueError(complaint(f"--{name.replace('_', '-')}", "unknown choice",
+                                           got=repr(getattr(self, name)), expected=", ".join(allowed),
+                                           fix=f"use {allowed[0]}"))
         for name in ("steps", "batch", "crop", "accumulate", "evaluate_every", "save_every", "validation_count"):
             if getattr(self, name) < 1:
                 raise ValueError(complaint(f"--{name.replace('_', '-')}", "must be at least 1", got=getattr(self, name),

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 
 class Logs:
-    """OUT/log.jsonl and OUT/tensorboard; a progress bar with loss, images per second and time left on standard error."""
+    """OUT/log.jsonl and OUT/tensorboard; on standard error a bar with loss, images per second and time left."""
 
     def __init__(self, out: Path, *, start: int, steps: int, batch: int, quiet: bool = False):
         out.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="predictions", help="folder for NAME.png and NAME_overlay.png")
     parser.add_argument("--export", default="", metavar="FILE", help="write the model as a jax.export file instead")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 256), metavar=("H", "W"), help="size of --export")
+    parser.add_argument("--platforms", nargs="+", default=None, help="platforms of --export, by JAX's names")
     parser.add_argument("images", nargs="*", help="pictures, or folders of pictures")
     inference_arguments(parser)
 
@@ -34,7 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Write what was asked for and say where."""
     _, classes, trainer, state = trained(options.folder, options.checkpoint)
     if options.export:
-        print(f"wrote {export_model(trainer, state, options.export, size=tuple(options.size))}")
+        written = export_model(trainer, state, options.export, size=tuple(options.size), platforms=options.platforms)
+        print(f"wrote {written}")
         return 0
     paths = _pictures(options.images)
     inference = Inference(options.window, tuple(options.scales), options.flip)
