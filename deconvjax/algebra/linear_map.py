@@ -12,8 +12,10 @@ import numbers
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from deconvjax.algebra.upstairs import UPSTAIRS
 from deconvjax.errors import ShapeError, UnboundError, complaint
@@ -275,7 +277,7 @@ def _is_scalar(value: Any) -> bool:
 def _same_array(ours: Any, theirs: Any) -> bool:
     if ours is theirs:
         return True
-    if isinstance(ours, jax.core.Tracer) or isinstance(theirs, jax.core.Tracer):
+    if isinstance(ours, Tracer) or isinstance(theirs, Tracer):
         return False  # values unknown while tracing
     same_kind = np.shape(ours) == np.shape(theirs) and jnp.result_type(ours) == jnp.result_type(theirs)
     return same_kind and bool(np.array_equal(ours, theirs))

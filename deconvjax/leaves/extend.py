@@ -75,8 +75,8 @@ class Extend(LinearMap):
 
     def _label(self) -> str:
         widths = self.widths[0] if len(set(self.widths)) == 1 else self.widths
-        trailing = tuple(range(-len(self.axes), 0))
-        where = "" if self.axes == trailing else f", axes={self.axes if len(self.axes) > 1 else self.axes[0]}"
+        trailing = list(range(-len(self.axes), 0))
+        where = "" if list(self.axes) == trailing else f", axes={self.axes if len(self.axes) > 1 else self.axes[0]}"
         return f"pad({widths}, {self.mode!r}{where}){'.T' if self.fold else ''}"
 
     def _latex(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -132,7 +133,7 @@ def numbers(value: Any, operator: str, argument: str) -> tuple[Any, bool]:
         if not np.isfinite(array.astype(complex if array.dtype.kind == "c" else float)).all():
             raise ValueError(complaint(operator, f"{argument} is not finite", got=_shown(value),
                                        expected="finite values", fix="replace NaN and infinity"))
-        array.setflags(write=False)
+        np.asarray(array).setflags(write=False)
     return array, weak
 
 
