@@ -161,6 +161,8 @@ def torch_axis(size: int, *, mode: str, out: int | None = None, scale: float | N
         inside = (np.arange(size) >= first[:, None]) & (np.arange(size) < last[:, None])
         return inside / inside.sum(1, keepdims=True)
     cubic = mode == "bicubic"
+    if length == size and (antialias or not cubic):  # torch copies, whatever the scale
+        return np.eye(size)
     if antialias:
         return _torch_antialias(size, n, ratio, keys(-0.5) if cubic else triangle, 2 if cubic else 1)
     if align_corners:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
+from operator import matmul
 from typing import Any
 
 import jax
@@ -98,13 +100,15 @@ def unpool(indices: Any, size: tuple[int, ...], name: str) -> LinearMap:
     Where two indices of one plane agree the last one in row-major order stands, as it does on a CPU (they hold the same
     value when they come from a pooling).
     """
-    n = len(size)
-    array = _last_ones(_integers(indices, name, n), math.prod(size), n, name)
-    space = tuple(range(1, n + 1))
-    array = array.transpose(*range(array.ndim - n - 1), *(array.ndim - n - 1 + i for i in (*space, 0)))
-    to_last = Reindex(((REST,),) * (n + 1), (*space, 0), (1,) * (n + 1))
-    to_first = Reindex(((REST,),) * (n + 1), (n, *range(n)), (1,) * (n + 1))
-    return to_first @ Select(array, size, scatter=True) @ to_last
+    n, count = len(size), math.prod(size)
+    array = _integers(indices, name, n)
+    pooled = array.shape[-n:]
+    flat, spare = _last_ones(array.reshape(*array.shape[:-n], math.prod(pooled)), count, name)
+    select = Select(flat.swapaxes(-1, -2), (count + spare,), scatter=True)
+    to_last = Reindex((*((REST,),) * (n + 1),), (*range(1, n + 1), 0), (n, 1))
+    to_first = Reindex((size, (REST,)), (n, *range(n)), (1,) * (n + 1))
+    kept = [Stage(None, (Rate(hi=-spare),), (-2,))] if spare else []
+    return reduce(matmul, [to_first, *kept, select, to_last])
 
 
 def _integers(indices: Any, name: str, n: int) -> Any:
@@ -118,21 +122,19 @@ def _integers(indices: Any, name: str, n: int) -> Any:
     return array
 
 
-def _last_ones(array: Any, count: int, n: int, name: str) -> Any:
-    """The indices, those that a later one overwrites replaced by `count` (outside: dropped)."""
-    shape = array.shape
-    known = not isinstance(array, Tracer)
-    flat = np.asarray(array).reshape(-1, math.prod(shape[-n:])) if known else array.reshape(-1, math.prod(shape[-n:]))
-    if known and flat.size and (flat.min() < 0 or flat.max() >= count):
+def _last_ones(array: Any, count: int, name: str) -> tuple[Any, int]:
+    """(indices, spare): those that a later one overwrites point to a spare sample behind the last, which is cut off."""
+    flat = array.reshape(-1, array.shape[-1])
+    planes, place = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[1])
+    if isinstance(flat, Tracer):
+        last = jnp.zeros((flat.shape[0], count), int).at[planes, flat].max(place)
+        return jnp.where(last[planes, flat] == place, flat, count).reshape(array.shape), 1
+    flat = np.asarray(flat)
+    if flat.min() < 0 or flat.max() >= count:
         bad = int(flat.min() if flat.min() < 0 else flat.max())
         raise ShapeError(complaint(name, "found an invalid max index", got=bad, expected=f"0 to {count - 1}",
                                    fix="check output_size, or the pooling that gave these indices"))
-    planes, place = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[1])
-    if known:
-        last = np.zeros((flat.shape[0], count), int)
-        last[planes, flat] = place
-        kept = np.where(last[planes, flat] == place, flat, count)
-    else:
-        last = jnp.zeros((flat.shape[0], count), int).at[planes, flat].max(place)
-        kept = jnp.where(last[planes, flat] == place, flat, count)
-    return kept.reshape(shape)
+    last = np.zeros((flat.shape[0], count), int)
+    last[planes, flat] = place
+    stays = last[planes, flat] == place
+    return np.where(stays, flat, count).reshape(array.shape), int(not stays.all())
