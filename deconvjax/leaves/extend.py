@@ -75,8 +75,9 @@ class Extend(LinearMap):
 
     def _label(self) -> str:
         widths = self.widths[0] if len(set(self.widths)) == 1 else self.widths
-        trailing = list(range(-len(self.axes), 0))
-        where = "" if list(self.axes) == trailing else f", axes={self.axes if len(self.axes) > 1 else self.axes[0]}"
+        axes = [*self.axes]
+        named = axes[0] if len(axes) == 1 else self.axes
+        where = "" if axes == [*range(-len(axes), 0)] else f", axes={named}"
         return f"pad({widths}, {self.mode!r}{where}){'.T' if self.fold else ''}"
 
     def _latex(self) -> str:
