@@ -13,14 +13,11 @@ import numpy as np
 
 from deconvjax.errors import ShapeError, complaint
 
-type_of_tree = Any  # a pytree; JAX has no type for it
-
-
 @dataclass(frozen=True, slots=True)
 class Space:
     """A pytree of shapes and dtypes, hashable, so that a bound map stays a pytree with static structure."""
 
-    treedef: jax.tree_util.PyTreeDef
+    treedef: Any  # a jax.tree_util.PyTreeDef
     leaves: tuple[jax.ShapeDtypeStruct, ...]
 
     @classmethod

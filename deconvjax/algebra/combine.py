@@ -155,7 +155,8 @@ class Scaled(LinearMap):
 
     def _factor(self, times: str) -> str:
         if isinstance(self.scalar, (int, float)):
-            return {1: "", -1: "-"}.get(self.scalar, f"{self.scalar:.6g}{times}")
+            plain = "" if self.scalar == 1 else "-" if self.scalar == -1 else None
+            return f"{self.scalar:.6g}{times}" if plain is None else plain
         return f"{self.scalar}{times}" if isinstance(self.scalar, complex) else f"c{times}"
 
     def _label(self) -> str:

@@ -47,5 +47,5 @@ def animate(a: LinearMap, path: str | Path, *, seconds: float = 0.5, theme: str 
         if target.suffix == ".gif":
             film.save(target, writer=PillowWriter(fps=max(1, round(1 / seconds))), dpi=80)
         else:
-            target.write_text(film.to_jshtml(fps=1 / seconds), encoding="utf-8")
+            target.write_text(film.to_jshtml(fps=max(1, round(1 / seconds))), encoding="utf-8")
     return target

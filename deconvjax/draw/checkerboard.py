@@ -23,7 +23,7 @@ class Pattern:
 def pattern(a: LinearMap, margin: int = 0) -> Pattern:
     """The map's answer to a constant; spread = (max - min)/|mean| over the interior."""
     shape = a.domain.shape
-    response = np.asarray(a(np.ones(shape, a.domain.dtype))).real
+    response = np.real(np.asarray(a(np.ones(shape, a.domain.dtype))))
     while response.ndim > 2 or (response.ndim == 2 and len(shape) == 2 and response.shape[-1] == 1):
         response = response.mean(axis=-1)
     inner = response[tuple(slice(margin, n - margin) for n in response.shape)] if margin else response
@@ -51,9 +51,8 @@ def checkerboard(a: LinearMap, *, margin: int | None = None, theme: str = "light
     >>> dj.draw.checkerboard(A).axes[0].get_title()
     'A 1: spread 67 % of the mean inside the border'
     """
-    if margin is None:
-        margin = min(a.codomain.shape[: max(1, len(a.codomain.shape) - 1)]) // 4
-    found = pattern(a, margin)
+    quarter = min(a.codomain.shape[: max(1, len(a.codomain.shape) - 1)]) // 4
+    found = pattern(a, quarter if margin is None else margin)
     with drawing(theme) as colours:
         figure, (axis,) = blank(5.0, 4.2 if found.response.ndim == 2 else 2.6)
         if found.response.ndim == 2:

@@ -18,7 +18,7 @@ def explore(path: str | Path) -> Path:
     True
     """
     target = Path(path)
-    page = resources.files(__package__).joinpath("explore.html").read_text("utf-8")
+    page = resources.files("deconvjax.draw").joinpath("explore.html").read_text("utf-8")
     target.write_text(page, encoding="utf-8")
     return target
 

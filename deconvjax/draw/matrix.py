@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from deconvjax.algebra import LinearMap
 from deconvjax.draw.style import Theme, blank, drawing
@@ -32,7 +33,7 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
     """
     values = np.asarray(a.matrix())
     note = "   (real part)" if np.iscomplexobj(values) else ""
-    values = values.real
+    values = np.real(values)
     with drawing(theme) as colours:
         columns = 1 + transpose + stencil
         ratios = (max(values.shape[1], 4),) + (4,) * stencil + (max(values.shape[0], 4),) * transpose
@@ -53,8 +54,8 @@ def heat(axis: Axes, values: np.ndarray, limit: float, colours: Theme, title: st
     axis.set_title(title, loc="left")
     axis.set_xlabel("input sample")
     axis.set_ylabel("output sample")
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.yaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     if max(values.shape) > LEGIBLE:
         return
     axis.set_xticks(np.arange(-0.5, values.shape[1]), minor=True)
@@ -86,4 +87,4 @@ def _stencil(axis: Axes, values: np.ndarray, colours: Theme) -> None:
     axis.margins(x=0.15, y=0.15)
     axis.set_title(f"row {middle}: its stencil", loc="left")
     axis.set_xlabel("input sample")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from deconvjax.errors import complaint
 
@@ -53,12 +55,12 @@ def theme(name: str) -> Theme:
 def drawing(name: str) -> Iterator[Theme]:
     """Matplotlib set up for one figure in `name`'s colours; nothing global changes."""
     colours = theme(name)
-    settings = {
+    settings: Any = {
         "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": colours.paper,
         "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.edgecolor": colours.faint,
         "axes.titlecolor": colours.ink, "xtick.color": colours.ink, "ytick.color": colours.ink,
         "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
-        "legend.frameon": False, "axes.prop_cycle": mpl.cycler(color=colours.cycle), "svg.fonttype": "none",
+        "legend.frameon": False, "axes.prop_cycle": cycler(color=colours.cycle), "svg.fonttype": "none",
     }
     with mpl.rc_context(settings):
         yield colours

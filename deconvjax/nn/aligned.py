@@ -111,7 +111,7 @@ class AlignedUpsample(nnx.Module):
 
     def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
         """x on the target grid, `size` samples of it."""
-        return self.as_map(x.shape[-3:-1], size)(x)
+        return self.as_map((x.shape[-3], x.shape[-2]), size)(x)
 
     def as_map(self, source_size: tuple[int, int], size: tuple[int, int]) -> LinearMap:
         """The layer between two sizes as a LinearMap on `(..., h, w, channels)`."""

@@ -16,6 +16,7 @@ from deconvjax.nn.aligned import AlignedUpsample, Grid
 from deconvjax.nn.conv import Conv
 
 Features = Mapping[str, jax.Array]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,25 @@ class FCNHead(nnx.Module):
         self.ups = nnx.List([AlignedUpsample(classes, source, target, kind=kind, border=border, param_dtype=param_dtype)
                              for source, target, kind in zip(grids, grids[1:], kinds, strict=False)])
 
-    def __call__(self, features: Features, size: tuple[int, int]) -> jax.Array:
+    def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
         _check_features("FCNHead", features, self.levels)
         total = None
         for index, name in enumerate(self.levels):
             x = features[name] * self.scales.get(name, 1.0)
             score = self.scores[index](self.dropout(x) if index == 0 else x)
-            total = score if total is None else self.ups[index - 1](total, score.shape[-3:-1]) + score
+            total = score if total is None else self.ups[index - 1](total, _size(score)) + score
         assert total is not None
         return self.ups[-1](total, size)
 
-    def as_maps(self, shapes: Mapping[str, tuple[int, int]], size: tuple[int, int]) -> dict[str, LinearMap]:
+    def as_maps(self, shapes: Mapping[str, Size], size: Size) -> dict[str, LinearMap]:
         """Each upsampling stage as a LinearMap: `{"fc7->pool4": ..., "pool3->image": ...}`.
 
         Args:
             shapes: (h, w) of each level's feature map.
             size: (H, W) of the image.
         """
-        sizes = [tuple(shapes[name]) for name in self.levels] + [tuple(size)]
+        sizes = [shapes[name] for name in self.levels] + [size]
         names = [*self.levels, "image"]
         return {f"{names[i]}->{names[i + 1]}": up.as_map(sizes[i], sizes[i + 1]) for i, up in enumerate(self.ups)}
 
@@ -133,18 +134,18 @@ class UNetDecoder(nnx.Module):
         self.score = Conv(channels, classes, (1, 1), **options)
         self.last = AlignedUpsample(classes, grid, Grid(), kind=upsampling, param_dtype=param_dtype)
 
-    def __call__(self, features: Features, size: tuple[int, int]) -> jax.Array:
+    def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
         _check_features("UNetDecoder", features, self.levels)
         x = features[self.levels[0]]
         for name, up, block in zip(self.levels[1:], self.ups, self.blocks, strict=True):
             skip = features[name]
-            x = block(jnp.concatenate([up(x, skip.shape[-3:-1]), skip], axis=-1))
+            x = block(jnp.concatenate([up(x, _size(skip)), skip], axis=-1))
         return self.last(self.score(x), size)
 
-    def as_maps(self, shapes: Mapping[str, tuple[int, int]], size: tuple[int, int]) -> dict[str, LinearMap]:
+    def as_maps(self, shapes: Mapping[str, Size], size: Size) -> dict[str, LinearMap]:
         """Each upsampling stage as a LinearMap, by "from->to"."""
-        sizes = [tuple(shapes[name]) for name in self.levels] + [tuple(size)]
+        sizes = [shapes[name] for name in self.levels] + [size]
         names = [*self.levels, "image"]
         return {f"{names[i]}->{names[i + 1]}": up.as_map(sizes[i], sizes[i + 1])
                 for i, up in enumerate([*self.ups, self.last])}
@@ -182,27 +183,27 @@ class FPNHead(nnx.Module):
         self.score = Conv(width, classes, (1, 1), **options)
         self.last = AlignedUpsample(classes, grids[-1], Grid(), kind=upsampling, param_dtype=param_dtype)
 
-    def __call__(self, features: Features, size: tuple[int, int]) -> jax.Array:
+    def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
         _check_features("FPNHead", features, self.levels)
         pyramid: list[jax.Array] = []
         for index, name in enumerate(self.levels):
             lateral = self.laterals[index](features[name])
-            below = self.downs[index - 1](pyramid[-1], lateral.shape[-3:-1]) if index else None
+            below = self.downs[index - 1](pyramid[-1], _size(lateral)) if index else None
             pyramid.append(lateral if below is None else lateral + below)
-        finest = pyramid[-1].shape[-3:-1]
+        finest = _size(pyramid[-1])
         smooth = [nnx.relu(conv(p)) for conv, p in zip(self.smooths, pyramid, strict=True)]
         total = smooth[-1]
         for merge, p in zip(self.merges, smooth[:-1], strict=True):
             total = total + merge(p, finest)
         return self.last(self.score(total), size)
 
-    def as_maps(self, shapes: Mapping[str, tuple[int, int]], size: tuple[int, int]) -> dict[str, LinearMap]:
+    def as_maps(self, shapes: Mapping[str, Size], size: Size) -> dict[str, LinearMap]:
         """Each upsampling stage as a LinearMap, by "from->to"."""
-        names, sizes = self.levels, [tuple(shapes[name]) for name in self.levels]
+        names, sizes = self.levels, [shapes[name] for name in self.levels]
         found = {f"{names[i]}->{names[i + 1]}": up.as_map(sizes[i], sizes[i + 1]) for i, up in enumerate(self.downs)}
         found |= {f"{names[i]}->sum": up.as_map(sizes[i], sizes[-1]) for i, up in enumerate(self.merges)}
-        return found | {f"{names[-1]}->image": self.last.as_map(sizes[-1], tuple(size))}
+        return found | {f"{names[-1]}->image": self.last.as_map(sizes[-1], size)}
 
 
 class _Block(nnx.Module):
@@ -218,6 +219,11 @@ class _Block(nnx.Module):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = nnx.relu(norm(conv(x)))
         return x
+
+
+def _size(x: jax.Array) -> Size:
+    """(h, w) of a channels-last feature map."""
+    return x.shape[-3], x.shape[-2]
 
 
 def _check_levels(head: str, features: Mapping[str, Feature], levels: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import skimage.data
@@ -45,7 +46,7 @@ class Digits:
         if split not in PHOTOGRAPHS:
             raise ValueError(complaint("digits", "unknown split", got=repr(split), expected="'train' or 'validation'",
                                        fix='split="train"'))
-        self.split, self.count, self.size, self.seed = split, count, tuple(size), seed
+        self.split, self.count, self.size, self.seed = split, count, size, seed
 
     def __len__(self) -> int:
         return self.count
@@ -65,7 +66,7 @@ class Digits:
 
 @functools.cache
 def _glyphs(split: str) -> tuple[np.ndarray, np.ndarray]:
-    found = load_digits()
+    found: Any = load_digits()
     return found.images[WRITERS[split]].astype(np.float32) / 16, found.target[WRITERS[split]]
 
 

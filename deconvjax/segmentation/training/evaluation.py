@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from deconvjax.segmentation.data import Dataset, evaluation_batches
 from deconvjax.segmentation.data.augment import rescale
 from deconvjax.segmentation.metrics import ConfusionMatrix
 
-Forward = Callable[[jax.Array], jax.Array]
+Forward = Callable[[Any], jax.Array]
 
 
 @dataclass(frozen=True)
