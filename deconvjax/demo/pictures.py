@@ -37,13 +37,14 @@ def matrices(a: np.ndarray) -> Figure:
     """
     with drawing("light") as colours:
         sides = (a.shape[1], a.shape[0])
-        figure, axes = blank(0.6 * sum(sides) + 1.2, 0.42 * max(sides) + 0.4, 2, tuple(map(float, sides)))
+        figure, axes = blank(0.5 * sum(sides) + 0.8, 0.32 * max(sides) + 0.4, 2, tuple(map(float, sides)))
         for axis, values, name in zip(axes, (a, a.T), ("A", "Aᵀ"), strict=True):
             limit = float(np.abs(a).max()) or 1.0
             axis.imshow(values, cmap=colours.diverging, vmin=-limit, vmax=limit, aspect=0.7)
             axis.set_title(f"{name}   {values.shape[0]} × {values.shape[1]}")
             axis.set_xticks([])
             axis.set_yticks([])
+            axis.spines[:].set_visible(False)
             for (row, column), value in np.ndenumerate(values):
                 if abs(value) >= 0.005:
                     ink = "white" if abs(value) > 0.7 * limit else "black"

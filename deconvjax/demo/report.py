@@ -13,7 +13,7 @@ STYLE = """
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24;
        background: #fff; }
 h1 { font-size: 1.7rem; } h2 { margin-top: 2.4rem; border-bottom: 1px solid #c7ccd1; padding-bottom: .2rem; }
-pre { background: #f4f5f6; padding: .8rem 1rem; overflow-x: auto; font-size: .86rem; line-height: 1.35; }
+pre { background: #f4f5f6; padding: .8rem 1rem; white-space: pre-wrap; font-size: .86rem; line-height: 1.35; }
 figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; } figcaption { color: #4a525b; font-size: .92rem; }
 table { border-collapse: collapse; } th, td { padding: .3rem .9rem; text-align: right; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #c7ccd1; }
