@@ -14,6 +14,7 @@ from deconvjax.engine.spec import Spec
 
 FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "direct")
 GRADIENT = ("shifted", "taps", "rows", "banded", "fourier", "direct")
+CACHED = 3 << 20  # bytes of a copy that stays in the caches of one CPU
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,36 @@ def _cpu_depthwise(p: Problem) -> tuple[str, ...]:
 
 
 def _cpu_dense(p: Problem) -> tuple[str, ...]:
+    """XLA's library convolution where it takes the stage, else the product that copies less."""
     spec = p.spec
     combs = [comb(a) for a in spec.axes]
-    groups = spec.groups or 1
-    near = math.prod(blocks.touched(c) for c in combs)
-    width = math.prod(c.width for c in combs)
-    phases = math.prod(c.phases for c in combs)
-    gathered = width * p.cin
-    scattered = near * phases * p.cout * math.prod(c.step for c in combs[:1])
-    products = ("columns", "blocks") if gathered <= 2 * scattered else ("blocks", "columns")
-    if len(spec.axes) == 2 and p.dtype == np.float32 and max(p.cin, p.cout * phases) > 16 * groups:
-        if min(p.cin // groups, p.cout * phases // groups) >= 8 and width <= 64:
-            return ("convolution", *products)
-    return (*products, "convolution")
+    phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
+    gathered = width * p.cin  # numbers that `columns` copies per place, and that `blocks` adds up per place
+    scattered = math.prod(blocks.touched(c) for c in combs) * phases * p.cout
+    products = ("columns", "blocks") if gathered < scattered else ("blocks", "columns")
+    if not _library(p, max(p.cin, p.cout * phases)) or min(p.cin, p.cout) < 8:
+        return (*products, "convolution")
+    if phases == 1:
+        inside = all(a.lo >= 0 and a.hi >= 0 and a.out <= a.size for a in spec.axes)
+        return ("direct", "convolution") if inside and len(spec.axes) == 2 else ("convolution", *products)
+    if p.dtype == np.float32 and _uneven(p):
+        return ("direct", *products)
+    copied = p.batch * math.prod(c.count for c in combs) * gathered * p.dtype.itemsize
+    return ("columns",) if copied <= CACHED or len(spec.axes) == 1 or width == 1 else ("convolution", "columns")
+
+
+def _library(p: Problem, widest: int) -> bool:
+    """Ungrouped, of a type and rank that XLA's convolution library (or its transposed path) takes."""
+    if p.spec.groups != 1 or widest <= 16:
+        return False
+    return (len(p.spec.axes) == 2 and p.dtype.kind == "f") or (len(p.spec.axes) == 1 and p.dtype == np.float32)
+
+
+def _uneven(p: Problem) -> bool:
+    """The window is no multiple of the stride: padding the combs to one width would waste products."""
+    plain = all(a.dilation == 1 and a.down == 1 for a in p.spec.axes)
+    work = math.prod(comb(a).width * comb(a).phases / a.window for a in p.spec.axes)
+    return plain and work > 1.4
 
 
 def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
@@ -138,11 +156,13 @@ def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
 
 
 def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
+    """The library convolution with y for a window while x is small; one product of blocks above that."""
     combs = [comb(a) for a in p.spec.axes]
-    near = math.prod(blocks.touched(c) for c in combs)
-    if math.prod(c.step for c in combs) == 1 or near > 16:
-        return ("taps", "shifted")
-    return ("shifted", "taps")
+    step, near = math.prod(c.step for c in combs), math.prod(blocks.touched(c) for c in combs)
+    small = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize <= CACHED
+    if _library(p, p.cout) and near > 1 and (step == 1 or (small and len(combs) == 2 and p.dtype == np.float32)):
+        return ("direct", "taps")
+    return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
 
 
 def _accelerator(p: Problem) -> tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""`python -m benchmarks.strategies [--seconds S] [--only TEXT]`: every strategy on a grid; where the rule is off.
+
+A row counts as off where the rule's choice takes more than 15 % longer than the fastest strategy. The committed rule
+(`deconvjax.engine.rule`) is to be off on at most a tenth of the grid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.report import RESULTS, versions
+from benchmarks.runner import paired
+from deconvjax.axis import Axis
+from deconvjax.engine import Spec, rule
+from deconvjax.engine.lower import GRADIENTS, STAGES
+from deconvjax.engine.rule import Problem
+
+SLACK = 1.15
+
+
+@dataclass(frozen=True)
+class Point:
+    """One problem of the grid: a strided stage, run as F, as T and as W."""
+
+    batch: int
+    size: tuple[int, ...]
+    cin: int
+    cout: int
+    window: int
+    stride: int
+    groups: int | None = 1
+    dtype: str = "float32"
+
+    @property
+    def name(self) -> str:
+        """Readable."""
+        size = "x".join(map(str, (self.batch, *self.size)))
+        return f"{size} {self.cin}->{self.cout} k{self.window} s{self.stride} g{self.groups} {self.dtype}"
+
+    def problems(self) -> list[Problem]:
+        """F, T and W, normalised."""
+        total = max(self.window - self.stride, 0)
+        axes = tuple(Axis(n, self.window, 1, 1, self.stride, total // 2, total - total // 2) for n in self.size)
+        spec = Spec(axes, self.groups).normal
+        number = np.dtype(self.dtype)
+        return [
+            rule.normalised(Problem(spec, kind, self.batch, self.cin, self.cout, number)) for kind in ("F", "T", "W")
+        ]
+
+
+def grid() -> list[Point]:
+    """Ranks, channels, windows, strides, groups and types."""
+    points = []
+    for window, stride in ((3, 1), (3, 2), (4, 2), (2, 2), (8, 4), (5, 1)):
+        for cin, cout in ((3, 16), (32, 32), (64, 128)):
+            points.append(Point(2, (48, 48), cin, cout, window, stride))
+        points.append(Point(2, (48, 48), 32, 32, window, stride, 32))
+        points.append(Point(2, (48, 48), 32, 32, window, stride, 4))
+        points.append(Point(2, (48, 48), 16, 16, window, stride, None))
+        points.append(Point(2, (2048,), 32, 48, window, stride))
+    for window, stride in ((3, 1), (3, 2), (4, 2), (2, 2)):
+        points.append(Point(1, (16, 16, 16), 16, 16, window, stride))
+        points.append(Point(1, (32, 32), 16, 24, window, stride, 1, "float64"))
+    points += [Point(1, (128, 128), 21, 21, 16, 8, 21), Point(1, (128, 128), 21, 21, 16, 8)]
+    for window in (9, 33, 129, 1025):
+        points.append(Point(1, (200_000,), 1, 1, window, 1, None))
+        points.append(Point(1, (20_000,), 32, 32, window, 1, None))
+        points.append(Point(1, (200_000,), 1, 1, window, 4, None))
+    return points
+
+
+def times(problem: Problem, seconds: float) -> dict[str, float]:
+    """Seconds of every strategy that can run the problem."""
+    draw = np.random.default_rng(0)
+    spec = problem.spec
+    x = jnp.asarray(draw.standard_normal((problem.batch, *spec.size, problem.cin)).astype(problem.dtype))
+    taps = spec.window if spec.scalar else (*spec.window, problem.cin // (spec.groups or 1), problem.cout)
+    other = taps if problem.kind == "F" else (problem.batch, *spec.out, problem.cout)
+    b = jnp.asarray(draw.standard_normal(other).astype(problem.dtype))
+    table = STAGES if problem.kind == "F" else GRADIENTS
+    calls = {}
+    for name in rule.candidates(problem):
+        if name == "direct" and problem.kind == "W" and spec.groups != 1:
+            continue  # minutes, never the best
+        compiled = jax.jit(lambda x, b, name=name: table[name](x, b, spec)).lower(x, b).compile()
+        calls[name] = lambda compiled=compiled: jax.block_until_ready(compiled(x, b))
+    timing = paired(calls, seconds=seconds)
+    return {name: timing.median(name) for name in calls}
+
+
+def main() -> None:
+    """Measure the grid, print the misses."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.25)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", True)
+    records, off = [], 0
+    for point in grid():
+        for label, problem in zip("FTW", point.problems(), strict=True):
+            if options.only not in f"{label} {point.name}":
+                continue
+            found = times(problem, options.seconds)
+            chosen, best = rule.pick(problem, "cpu"), min(found, key=found.__getitem__)
+            miss = found[chosen] > SLACK * found[best]
+            off += miss
+            records.append({"kind": label, "point": point.name, "chosen": chosen, "best": best, "seconds": found})
+            listed = "  ".join(f"{n} {t * 1e3:.3f}" for n, t in sorted(found.items(), key=lambda i: i[1]))
+            print(f"{'OFF' if miss else '   '} {label} {point.name:44s} {chosen:12s} | {listed}", flush=True)
+    print(f"the rule is off on {off} of {len(records)} ({100 * off / max(len(records), 1):.0f} %)")
+    if not options.only:
+        RESULTS.mkdir(exist_ok=True)
+        body = {"versions": versions(), "off": off, "records": records}
+        (RESULTS / "strategies.json").write_text(json.dumps(body, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
