@@ -41,6 +41,16 @@ def _samples(start: int, step: int, last: int) -> Samples | None:
 
 
 @lru_cache(maxsize=65536)
+def normal(axis: Axis) -> Axis:
+    """`axis.normal`, remembered.
+
+    >>> normal(Axis(size=4, down=2)).hi
+    -1
+    """
+    return axis.normal
+
+
+@lru_cache(maxsize=65536)
 def reduced(axis: Axis) -> Axis | None:
     """n*down + j*dilation - lo = m*up divided by what all sides share; None where no integers satisfy it.
 

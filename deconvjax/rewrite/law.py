@@ -33,8 +33,12 @@ class Law:
 
     def speaks(self, *operands: LinearMap) -> bool:
         """True where the operands are of the kind this law is about."""
-        return len(operands) == len(self.patterns) and all(
-            fits(operand) for fits, operand in zip(self.patterns, operands, strict=True))
+        if len(operands) != len(self.patterns):
+            return False
+        for fits, operand in zip(self.patterns, operands, strict=True):  # a loop: it runs thousands of times a plan
+            if not fits(operand):
+                return False
+        return True
 
     def __call__(self, *operands: LinearMap) -> LinearMap | None:
         """The equal map, or None."""

@@ -101,17 +101,15 @@ def empty_fold(outer: Extend, inner: Stage) -> LinearMap | None:
 
 @law(is_border, is_border)
 def borders_add(outer: Extend, inner: Extend) -> LinearMap | None:
-    """pad(a, "edge") o pad(b, "edge") = pad(a + b, "edge"); any one mode on different axes; and their transposes
+    """pad(a, "edge") o pad(b, "edge") = pad(a + b, "edge"), and their transposes
 
-    Not for the other modes on one axis: the reflection of a reflected signal is another signal.
+    Not for the other modes: the reflection of a reflected signal is another signal.
     """
-    if outer.mode != inner.mode or outer.fold != inner.fold:
+    if outer.mode != "edge" or inner.mode != "edge" or outer.fold != inner.fold:
         return None
     total: dict[int, Width] = dict(zip(inner.axes, inner.widths, strict=True))
     for axis, (lo, hi) in zip(outer.axes, outer.widths, strict=True):
         before = total.get(axis, (0, 0))
-        if axis in total and outer.mode != "edge":
-            return None
         total[axis] = (before[0] + lo, before[1] + hi)
     axes = tuple(sorted(total))
     return replace(inner, widths=tuple(total[axis] for axis in axes), axes=axes)

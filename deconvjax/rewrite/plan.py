@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,16 +18,17 @@ from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.law import Law
 from deconvjax.rewrite.laws import LAWS
+from deconvjax.rewrite.laws_borders import COSTED_BORDER_LAWS
 from deconvjax.rewrite.laws_channels import scalar_outside
 from deconvjax.rewrite.price import chain_work, work
 from deconvjax.rewrite.simplify import Firing, Record, flat, moves, simplify, with_scalars
 from deconvjax.rewrite.stages import space_of
 from deconvjax.space import Space
 
-COSTED = tuple(law for law in LAWS if not law.lossless and law is not scalar_outside)
-ENABLING = ("circular filters meet", "folded is circular")  # worth their price only for what they lead to
+AHEAD = COSTED_BORDER_LAWS  # worth their price only for what they lead to
+STEPS = tuple(law for law in LAWS if not law.lossless and law not in (scalar_outside, *AHEAD))
 KEPT = 1024  # plans remembered
-LARGEST = 1 << 16  # bytes of constant taps that a plan may depend on by value
+LARGEST = 1 << 23  # bytes of constant taps that a plan may depend on by value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,15 @@ def _by_value(leaf: Any) -> bool:
 def _key(leaf: Any) -> Any:
     """What a plan may depend on: values of small constants, else shape and dtype."""
     if isinstance(leaf, np.ndarray):
-        return leaf.shape, leaf.dtype.str, leaf.tobytes() if leaf.nbytes <= LARGEST else None
+        return leaf.shape, leaf.dtype.str, _digest(leaf) if leaf.nbytes <= LARGEST else None
     if arithmetic.is_constant(leaf):
         return type(leaf), leaf
     return np.shape(leaf), jnp.result_type(leaf), bool(getattr(leaf, "weak_type", False))
+
+
+def _digest(array: np.ndarray) -> bytes:
+    data = array.tobytes()
+    return data if len(data) <= 4096 else hashlib.blake2b(data, digest_size=20).digest()
 
 
 # ---- the search -----------------------------------------------------------------------------------------------------
@@ -116,8 +123,7 @@ def planned_map(a: LinearMap, record: Record) -> LinearMap:
 
 
 def _is_nested(a: LinearMap) -> bool:
-    return isinstance(a, (Sum, Stack, Row, BlockDiagonal)) or any(
-        isinstance(part, (Sum, Stack, Row, BlockDiagonal)) for part in a.parts)
+    return isinstance(a, (Sum, Stack, Row, BlockDiagonal)) or any(map(_is_nested, a.parts))
 
 
 def _best(a: LinearMap, record: Record) -> LinearMap:
@@ -150,50 +156,61 @@ def _inside(part: LinearMap, record: Record) -> LinearMap:
 
 def _cheapest(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap]:
     """Step by step, the rewriting that saves most, until none saves anything."""
+    tried: dict[Any, Any] = {}
     while True:
-        best, saved = None, 0.0
-        for law, where, count, result in _candidates(parts, record):
-            trial = _simplified([*parts[:where], *flat((result,), record, descend=False), *parts[where + count:]], space)
-            gain = _gain(parts, trial)
-            if gain > saved:
-                best, saved = (law, where, count, result, trial), gain
+        best = max(_candidates(parts, record, tried), key=lambda found: found[0], default=None)
         if best is None:
             ahead = _ahead(parts, space, record)
             if ahead is None:
                 return parts
             parts = ahead
             continue
-        law, where, count, result, trial = best
+        _, law, where, count, result = best
         _write(record, law, parts[where:where + count], result)
-        parts = trial
+        parts = _simplified(_replaced(parts, where, count, result), space)
+
+
+def _replaced(parts: list[LinearMap], where: int, count: int, result: LinearMap) -> list[LinearMap]:
+    return [*parts[:where], *flat((result,), Record(), descend=False), *parts[where + count:]]
 
 
 def _write(record: Record, law: Law, operands: list[LinearMap], result: LinearMap) -> None:
-    record.fired.append(Firing(law, " @ ".join(part._label() for part in operands), result._label()))
+    record.fired.append(Firing(law, tuple(operands), result))
 
 
-def _candidates(parts: list[LinearMap], record: Record) -> Iterator[tuple[Law, int, int, LinearMap]]:
-    """Every costed law at every place."""
+Found = tuple[float, Law, int, int, LinearMap]
+
+
+def _candidates(parts: list[LinearMap], record: Record, tried: dict[Any, Any]) -> Iterator[Found]:
+    """(gain, law, where, how many, what of it) for every costed law at every place where it saves something.
+
+    `tried` remembers what was found for the same maps, kept with them so that no id is used twice.
+    """
     for where in range(len(parts)):
-        for law in COSTED:
+        for law in STEPS:
             count = len(law.patterns)
             operands = parts[where:where + count]
-            if law.name in ENABLING or len(operands) < count or not law.speaks(*operands):
+            if not law.speaks(*operands):
                 continue
-            result = law.rewrite(*operands)
-            if result is not None:
-                yield law, where, count, result
-            elif record.refused is not None:
-                record.refused.append(law)
+            key = (law.name, *map(id, operands))
+            if key not in tried:
+                result = law.rewrite(*operands)
+                gain = _gain(operands, flat((result,), record, descend=False)) if result is not None else 0.0
+                tried[key] = operands, result, gain
+                if result is None and record.refused is not None:
+                    record.refused.append(law)
+            _, result, gain = tried[key]
+            if gain > 0:
+                yield gain, law, where, count, result
 
 
 def _ahead(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap] | None:
     """Laws that save nothing themselves, followed by what they make possible."""
     for where in range(len(parts)):
-        for law in COSTED:
+        for law in AHEAD:
             count = len(law.patterns)
             operands = parts[where:where + count]
-            if law.name not in ENABLING or len(operands) < count or not law.speaks(*operands):
+            if not law.speaks(*operands):
                 continue
             result = law.rewrite(*operands)
             if result is None:
@@ -201,7 +218,7 @@ def _ahead(parts: list[LinearMap], space: Space, record: Record) -> list[LinearM
                     record.refused.append(law)
                 continue
             inner = Record(refused=record.refused)
-            trial = _simplified([*parts[:where], *flat((result,), record, descend=False), *parts[where + count:]], space)
+            trial = _simplified(_replaced(parts, where, count, result), space)
             trial = _cheapest(trial, space, inner)
             if _gain(parts, trial) > 0:
                 _write(record, law, operands, result)

@@ -33,8 +33,18 @@ class Firing:
     """One law that fired: on which maps, and what came of them."""
 
     law: Law
-    before: str
-    after: str
+    operands: tuple[LinearMap, ...]
+    result: LinearMap
+
+    @property
+    def before(self) -> str:
+        """The maps as they are written."""
+        return " @ ".join(part._label() for part in self.operands)
+
+    @property
+    def after(self) -> str:
+        """What came of them."""
+        return self.result._label()
 
 
 @dataclass(slots=True)
@@ -50,7 +60,7 @@ class Record:
             return None
         result = law.rewrite(*operands)
         if result is not None:
-            self.fired.append(Firing(law, " @ ".join(part._label() for part in operands), result._label()))
+            self.fired.append(Firing(law, operands, result))
         elif self.refused is not None:
             self.refused.append(law)
         return result

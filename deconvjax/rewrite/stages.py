@@ -10,7 +10,7 @@ from deconvjax.algebra import Chain, Identity, LinearMap, Zero
 from deconvjax.axis import Axis, Fusion, Rate
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
-from deconvjax.rewrite.geometry import common_samples, live, pick, place, read, reduced, unite
+from deconvjax.rewrite.geometry import common_samples, live, normal, pick, place, read, reduced, unite
 from deconvjax.space import Space
 
 
@@ -61,7 +61,7 @@ def paired(outer: Stage, inner: Stage) -> Pair | None:
 
 def _over(stage: Stage, axes: tuple[int, ...]) -> tuple[Axis, ...]:
     known, shape = dict(zip(stage.axes, stage.geometry, strict=True)), space_of(stage).shape
-    return tuple(known[axis].normal if axis in known else Axis(shape[axis]) for axis in axes)
+    return tuple(normal(known[axis]) if axis in known else Axis(shape[axis]) for axis in axes)
 
 
 def fused(pair: Pair) -> tuple[Fusion, ...] | None:
@@ -90,7 +90,7 @@ def with_axes(stage: Stage, axes: tuple[int, ...], geometry: tuple[Axis, ...], s
         keep = keep or [len(axes) - 1]
         if taps is not None:
             taps = arithmetic.reshape(taps, window_of(tuple(geometry[i] for i in keep)))
-    rates = tuple(Rate.of(geometry[i].normal) for i in keep)
+    rates = tuple(Rate.of(normal(geometry[i])) for i in keep)
     return replace(stage, taps=taps, rates=rates, axes=tuple(axes[i] for i in keep), space=space)
 
 
