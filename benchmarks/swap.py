@@ -27,12 +27,13 @@ class UNet(nnx.Module):
         three, up = (3,) * rank, (window,) * rank
         two = (2,) * rank
         self.stem = nnx.Conv(inner, width, three, rngs=rngs)
-        self.down = nnx.List([nnx.Conv(a, b, three, two, rngs=rngs) for a, b in zip([width, *sizes[:2]], sizes, strict=True)])
-        self.up = nnx.List([nnx.ConvTranspose(b, a, up, two, rngs=rngs)
-                            for a, b in zip([width, *sizes[:2]], sizes, strict=True)])
+        pairs = list(zip([width, *sizes[:2]], sizes, strict=True))
+        self.down = nnx.List([nnx.Conv(a, b, three, two, rngs=rngs) for a, b in pairs])
+        self.up = nnx.List([nnx.ConvTranspose(b, a, up, two, rngs=rngs) for a, b in pairs])
         self.head = nnx.Conv(width, outer, (1,) * rank, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        """An image of x's size."""
         x = nnx.relu(self.stem(x))
         skips = []
         for layer in self.down:
@@ -53,6 +54,7 @@ class Generator(nnx.Module):
                             for a, b in zip(channels, channels[1:], strict=False)])
 
     def __call__(self, z: jax.Array) -> jax.Array:
+        """An image for each latent vector."""
         x = self.seed(z).reshape(z.shape[0], 4, 4, -1)
         for layer in self.up:
             x = layer(nnx.relu(x))
@@ -74,7 +76,8 @@ def programs(model: nnx.Module, shape: tuple[int, ...]) -> dict[str, Callable[[]
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     optimizer = optax.adam(1e-4)
     predict = jax.jit(lambda params, x: nnx.merge(graph, params, rest)(x))
-    target = jnp.asarray(np.random.default_rng(1).standard_normal(jax.eval_shape(predict, params, x).shape), jnp.float32)
+    shape = jax.eval_shape(predict, params, x).shape
+    target = jnp.asarray(np.random.default_rng(1).standard_normal(shape), jnp.float32)
 
     @jax.jit
     def step(params, state, x):
@@ -107,7 +110,7 @@ def rows(seconds: float = 1.0, only: str = "") -> list[dict]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.swap", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only", default="", help="models whose name contains this")
     options = parser.parse_args()
     records = rows(options.seconds, options.only)
