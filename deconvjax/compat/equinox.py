@@ -75,12 +75,88 @@ def ConvTranspose(weight: Any, stride: Ints = 1, padding: Padding = 0, output_pa
                  groups=integer(groups, name, "groups", 1))
 
 
+def Conv1d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1) -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - p0]: `equinox.nn.Conv1d`, a `Conv` of 1 axes.
+
+    >>> import numpy as np
+    >>> Conv1d(np.ones((8, 4, 4)), 2, 1).on((4, 16)).codomain.shape
+    (8, 8)
+    """
+    _rank(weight, 1, "equinox.Conv1d")
+    return Conv(weight, stride, padding, dilation, groups)
+
+
+def ConvTranspose1d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose1d`, of 1 axes.
+
+    >>> import numpy as np
+    >>> ConvTranspose1d(np.ones((8, 4, 4)), 2, 1).on((4, 16)).codomain.shape
+    (8, 32)
+    """
+    _rank(weight, 1, "equinox.ConvTranspose1d")
+    return ConvTranspose(weight, stride, padding, output_padding, dilation, groups, padding_mode)
+
+
+def Conv2d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1) -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - p0]: `equinox.nn.Conv2d`, a `Conv` of 2 axes.
+
+    >>> import numpy as np
+    >>> Conv2d(np.ones((8, 4, 4, 4)), 2, 1).on((4, 16, 16)).codomain.shape
+    (8, 8, 8)
+    """
+    _rank(weight, 2, "equinox.Conv2d")
+    return Conv(weight, stride, padding, dilation, groups)
+
+
+def ConvTranspose2d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose2d`, of 2 axes.
+
+    >>> import numpy as np
+    >>> ConvTranspose2d(np.ones((8, 4, 4, 4)), 2, 1).on((4, 16, 16)).codomain.shape
+    (8, 32, 32)
+    """
+    _rank(weight, 2, "equinox.ConvTranspose2d")
+    return ConvTranspose(weight, stride, padding, output_padding, dilation, groups, padding_mode)
+
+
+def Conv3d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1) -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - p0]: `equinox.nn.Conv3d`, a `Conv` of 3 axes.
+
+    >>> import numpy as np
+    >>> Conv3d(np.ones((8, 4, 4, 4, 4)), 2, 1).on((4, 16, 16, 16)).codomain.shape
+    (8, 8, 8, 8)
+    """
+    _rank(weight, 3, "equinox.Conv3d")
+    return Conv(weight, stride, padding, dilation, groups)
+
+
+def ConvTranspose3d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
+    """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose3d`, of 3 axes.
+
+    >>> import numpy as np
+    >>> ConvTranspose3d(np.ones((8, 4, 4, 4, 4)), 2, 1).on((4, 16, 16, 16)).codomain.shape
+    (8, 32, 32, 32)
+    """
+    _rank(weight, 3, "equinox.ConvTranspose3d")
+    return ConvTranspose(weight, stride, padding, output_padding, dilation, groups, padding_mode)
+
+
 def _ndim(weight: Any, name: str) -> int:
     ndim = numbers(weight, name, "weight")[0].ndim - 2
     if ndim < 1:
         raise ShapeError(complaint(name, "weight has the wrong rank", got=f"{ndim + 2} axes",
                                    expected="(channels, channels, *window)", fix="give a weight with a window"))
     return ndim
+
+
+def _rank(weight: Any, ndim: int, name: str) -> None:
+    found = _ndim(weight, name)
+    if found != ndim:
+        raise ShapeError(complaint(name, "weight has the wrong rank", got=f"{found} space axes", expected=f"{ndim}",
+                                   fix=f"use the function for {found} axes"))
 
 
 def _paddings(padding: Padding, ndim: int, name: str) -> tuple[Any, ...]:

@@ -72,6 +72,52 @@ def ConvNDTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
     return layer(name, w, CONV_TRANSPOSE["haiku"], rules, _read(data_format, ndim, name), argument="w")
 
 
+def Conv1DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NWC",
+                    mask: Any = None) -> LinearMap:
+    """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv1DTranspose`, a `ConvNDTranspose` of 1 axes.
+
+    >>> import numpy as np
+    >>> Conv1DTranspose(np.ones((4, 3, 8)), 2).on((1, 16, 8)).codomain.shape
+    (1, 32, 3)
+    """
+    _rank(w, 1, "haiku.Conv1DTranspose")
+    return ConvNDTranspose(w, stride, output_shape, padding, data_format, mask)
+
+
+def Conv2DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NHWC",
+                    mask: Any = None) -> LinearMap:
+    """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv2DTranspose`, a `ConvNDTranspose` of 2 axes.
+
+    >>> import numpy as np
+    >>> Conv2DTranspose(np.ones((4, 4, 3, 8)), 2).on((1, 16, 16, 8)).codomain.shape
+    (1, 32, 32, 3)
+    """
+    _rank(w, 2, "haiku.Conv2DTranspose")
+    return ConvNDTranspose(w, stride, output_shape, padding, data_format, mask)
+
+
+def Conv3DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NDHWC",
+                    mask: Any = None) -> LinearMap:
+    """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv3DTranspose`, a `ConvNDTranspose` of 3 axes.
+
+    >>> import numpy as np
+    >>> Conv3DTranspose(np.ones((4, 4, 4, 3, 8)), 2).on((1, 16, 16, 16, 8)).codomain.shape
+    (1, 32, 32, 32, 3)
+    """
+    _rank(w, 3, "haiku.Conv3DTranspose")
+    return ConvNDTranspose(w, stride, output_shape, padding, data_format, mask)
+
+
+def _rank(w: Any, ndim: int, name: str) -> None:
+    found = numbers(w, name, "w")[0].ndim - 2
+    if found != ndim:
+        raise ShapeError(complaint(name, "w has the wrong rank", got=f"{found} space axes", expected=f"{ndim}",
+                                   fix="use the function for that many axes"))
+
+
 def _masked(w: Any, mask: Any, name: str) -> tuple[Any, int]:
     array, _ = numbers(w, name, "w")
     if array.ndim < 3:

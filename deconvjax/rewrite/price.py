@@ -122,7 +122,7 @@ def _other(a: LinearMap, landing: Space) -> Work:
         return Work(fine.size * math.prod(a.window), moved + _array_bytes(a.weights))
     if isinstance(a, Opaque):
         return Work(_program_work(a.program), moved + sum(map(_array_bytes, a.consts)))
-    return Work(0, moved)
+    return Work(getattr(a, "multiply_adds", 0), moved)  # leaves of floors above say it themselves
 
 
 def stage_work(a: Stage) -> Work:

@@ -69,6 +69,11 @@ def test_node_tests(operator):
         assert_close(got, want.astype(got.dtype), units=16, dtype=np.float32)
 
 
+def test_resize_that_changes_nothing():
+    x = np.arange(6.0).reshape(1, 1, 2, 3)
+    assert np.array_equal(onnx.resize(scales=[1, 1, 1, 1])(x), x)
+
+
 def test_upsample_is_nearest_with_asymmetric_coordinates():
     assert np.array_equal(np.asarray(onnx.upsample([1, 1, 2, 3])(np.arange(4).reshape(1, 1, 2, 2)))[0, 0],
                           np.arange(4).reshape(2, 2).repeat(2, 0).repeat(3, 1))

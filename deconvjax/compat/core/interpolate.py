@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import matmul
 from typing import Any
 
 import numpy as np
@@ -58,7 +60,7 @@ class Interpolation(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         rank = len(space.shape)
         axes = tuple(range(2 - rank, 0)) if self.axes is None else self.axes
-        if rank < 3 if self.axes is None else rank < -min(axes):
+        if rank < (3 if self.axes is None else -min(axes, default=0)):
             raise ShapeError(complaint(self.name, "the input has too few axes", got=space,
                                        expected="(batch, channels, *space)" if self.axes is None else f"axes {axes}",
                                        fix="add the missing axes to x"))
@@ -66,7 +68,7 @@ class Interpolation(LinearMap):
         if len(each) != len(axes):
             raise ShapeError(complaint(self.name, "the input has another number of space axes", got=space,
                                        expected=f"{len(each)} space axes", fix="give one size or scale for each"))
-        result: LinearMap = identity
+        maps: list[LinearMap] = []
         matrices: list[tuple[Any, int]] = []
         picks: list[tuple[Any, int, int]] = []
         for rule, axis in zip(each, axes, strict=True):
@@ -75,18 +77,18 @@ class Interpolation(LinearMap):
             factor, rest = divmod(len(weights), size)
             if rule.method and not rest and factor > 1 and _repeats(weights, factor):
                 a = -0.75 if rule.method == "cubic" else None
-                result = resize(factor, rule.method, border="edge", axes=axis, a=a) @ result
+                maps.append(resize(factor, rule.method, border="edge", axes=axis, a=a))
             elif isinstance(weights, tuple):
                 picks.append((weights, size, axis))
             else:
                 matrices.append((weights, axis))
         if picks:
             index, sizes, where = (tuple(column) for column in zip(*picks, strict=True))
-            result = Pick(index, sizes, where, self.name) @ result
+            maps.append(Pick(index, sizes, where, self.name))
         if matrices:
             weights, where = (tuple(column) for column in zip(*matrices, strict=True))
-            result = Along(weights, where, self.name) @ result
-        return result.on(space.tree)
+            maps.append(Along(weights, where, self.name))
+        return (reduce(matmul, reversed(maps)) if maps else identity).on(space.tree)
 
     def _label(self) -> str:
         return self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,19 @@ class Along(LinearMap):
     name: str = static(default="along")
     space: Space | None = static(default=None)
 
+    @property
+    def multiply_adds(self) -> int:
+        """Products of one application, the axis that shrinks most first."""
+        shape, total = list(self._bound_space("multiply_adds").shape), 0
+        for i in self._order():
+            outer = self.matrices[i].shape[0]
+            total += math.prod(shape) * outer
+            shape[self.axes[i]] = outer
+        return total
+
+    def _order(self) -> list[int]:
+        return sorted(range(len(self.axes)), key=lambda i: self.matrices[i].shape[0] / self.matrices[i].shape[1])
+
     def _bind(self, space: Space) -> LinearMap:
         _check(space, self.axes, [m.shape[1] for m in self.matrices], self._label())
         return replace(self, space=space)
@@ -37,8 +51,7 @@ class Along(LinearMap):
     def _apply(self, x: Any) -> Any:
         x = jnp.asarray(x)
         x = x.astype(_inexact(x.dtype))
-        order = sorted(range(len(self.axes)), key=lambda i: self.matrices[i].shape[0] / self.matrices[i].shape[1])
-        for i in order:  # what shrinks most goes first
+        for i in self._order():
             m = jnp.asarray(self.matrices[i], x.dtype)
             y = jnp.tensordot(x, m, axes=((self.axes[i],), (1,)), precision=jax.lax.Precision.HIGHEST)
             x = jnp.moveaxis(y, -1, self.axes[i])
