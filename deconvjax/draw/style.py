@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +67,18 @@ def drawing(name: str) -> Iterator[Theme]:
         yield colours
 
 
+class Drawing(Figure):
+    """A figure that belongs to no window manager, so that nothing leaks, and that notebooks show by themselves."""
+
+    def _repr_png_(self) -> bytes:
+        page = io.BytesIO()
+        self.savefig(page, format="png", dpi=90)
+        return page.getvalue()
+
+
 def blank(width: float, height: float, columns: int = 1, ratios: tuple[float, ...] | None = None,
           rows: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure that belongs to no window manager (so that nothing leaks), and its axes row by row."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    """A drawing and its axes, row by row."""
+    figure = Drawing(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, width_ratios=ratios)
     return figure, list(grid.ravel())
