@@ -19,7 +19,7 @@ MOST = 90  # samples of one signal
 def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
     family = rng.choice([_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates],
-                        p=[0.4, 0.11, 0.14, 0.08, 0.09, 0.04, 0.03, 0.02, 0.09])
+                        p=[0.37, 0.12, 0.14, 0.08, 0.09, 0.04, 0.03, 0.02, 0.11])
     return family(rng, longest)
 
 
@@ -64,8 +64,9 @@ def _pulses(rng, longest):
                  "crop": Rate(lo=-int(rng.integers(0, 2)), hi=-int(rng.integers(0, 2))),
                  "shift": Rate(lo=offset, hi=-offset)}
         if rng.random() < 0.25:  # a sample cropped by one rate change, zeros put in its place by the next
-            up, down = (k, 1) if rng.random() < 0.5 else (1, k)
-            crop, pad = Rate(up, down, 1, -2 * up, 0), Rate(up, down, 1, int(rng.integers(down, 2 * down + 2)), up - 1)
+            up, down = (k, 1) if rng.random() < 0.6 else (1, k)
+            crop = Rate(up, down, 1, -k, 0)
+            pad = Rate(up, down, 1, (k * k if up > 1 else 1) + int(rng.integers(0, 2)) * down, up - 1)
             both = _bound(Chain((Stage(None, (pad,), (-1,)), Stage(None, (crop,), (-1,)))), space)
             return both
         rate = kinds[str(rng.choice(list(kinds), p=[0.36, 0.4, 0.08, 0.08, 0.08]))]

@@ -10,8 +10,8 @@ import sys
 import jax
 import numpy as np
 import pytest
-from numpy_eval import matrix
-from random_chains import bracketed, random_chain
+from tests.numpy_eval import matrix
+from tests.random_chains import bracketed, random_chain
 
 from deconvjax.algebra import Chain
 from deconvjax.rewrite import LAWS, Record, simplify, work

@@ -45,7 +45,7 @@ def common_factor(stage: Stage) -> LinearMap | None:
 
 @law(is_filter)
 def unused_taps(stage: Stage) -> LinearMap | None:
-    """sum_j k[j] z[n*d + j*l - lo] over the taps that meet a sample: the others are dropped
+    """sum_j k[j] z[n*d + j*l - lo] = the same sum over the taps that meet a sample
 
     With up = down = k these are every k-th: (↓h)(↓h)^T is a filter at the low rate.
     """
@@ -63,7 +63,7 @@ def unused_taps(stage: Stage) -> LinearMap | None:
 
 @law(is_scalar_filter)
 def one_tap(stage: Stage) -> LinearMap | None:
-    """c * x[n*d/u]: a filter of one tap is a multiple of a pulse"""
+    """(c)* o ↓d ↑u = c * (↓d ↑u): a filter of one tap is a multiple of a pulse"""
     if any(n > 1 for n in stage.window):
         return None
     if not arithmetic.is_constant(stage.taps) and stage._codomain().dtype.itemsize < 4:
@@ -142,7 +142,7 @@ def pulses_unite(outer: Stage, inner: Stage) -> LinearMap | None:
 
 @law(is_pulse, is_pulse)
 def pulses_trim(outer: Stage, inner: Stage) -> LinearMap | None:
-    """↑a o pad o crop o ↓b: of two pulses that stay two, the inner crops and decimates, the outer stuffs and pads"""
+    """A o B = (↑a pad) o (crop ↓b): of two pulses that stay two, the inner crops and decimates, the outer stuffs and pads"""
     return trimmed(outer, inner)
 
 
