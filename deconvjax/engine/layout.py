@@ -54,7 +54,8 @@ def fit(x: Array, widths: Sequence[tuple[int, int]]) -> Array:
     block = jnp.zeros((x.shape[0], *shape, x.shape[-1]), x.dtype)
     if 0 in x.shape:
         return block
-    return lax.dynamic_update_slice(block, x, (0, *[max(lo, 0) for lo, _ in widths], 0))
+    block = lax.dynamic_update_slice(block, x, (0, *[max(lo, 0) for lo, _ in widths], 0))
+    return lax.optimization_barrier(block)  # else XLA fuses the update, a branch per element, into every reader
 
 
 def window_slices(x: Array, starts: Sequence[int], counts: Sequence[int], steps: Sequence[int]) -> Array:

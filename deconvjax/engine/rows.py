@@ -18,7 +18,7 @@ from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Spec
 
-CHUNK = 8192  # accumulated numbers per tap row: what stays in cache
+CHUNK = 16384  # accumulated numbers: what stays in the innermost caches
 UNROLL = 8
 
 
@@ -38,9 +38,9 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     return k[..., None, :]
 
 
-def _chunk(axis: Axis, channels: int) -> int:
-    """Samples of y per step along the last axis."""
-    length = max(1, CHUNK // (axis.down * channels))
+def _chunk(axis: Axis, kept: int) -> int:
+    """Samples of y per step along the last axis, where each keeps `kept` numbers."""
+    length = max(1, CHUNK // kept)
     pieces = -(-axis.out // length)
     return -(-axis.out // pieces)
 
@@ -48,9 +48,9 @@ def _chunk(axis: Axis, channels: int) -> int:
 def _depthwise(x: Array, y: Array, axes: tuple[Axis, ...]) -> Array:
     *outer, last = axes
     batch, channels = x.shape[0], x.shape[-1]
-    length = _chunk(last, channels)
-    pieces = -(-last.out // length)
     near = -(-last.taps // last.down)
+    length = _chunk(last, math.prod(a.window for a in outer) * near * last.down * channels)
+    pieces = -(-last.out // length)
     blocks = pieces * length + near - 1
     widths = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in outer]
     x = fit(x, [*widths, (last.lo, blocks * last.down - last.size - last.lo)])

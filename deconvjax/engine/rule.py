@@ -109,7 +109,8 @@ def _cpu_depthwise(p: Problem) -> tuple[str, ...]:
         work = sum(reads(a) for a in spec.axes) if len(spec.axes) == 1 else math.prod(reads(a) for a in spec.axes)
         if p.dtype.kind in "fc" and work > 60 * fourier.operations(spec):
             return ("fourier",)
-        if len(spec.axes) == 1 and p.dtype.kind == "f" and (p.cin < 8 or tapsum.terms(spec) > 16):
+        narrow = p.cin < 8 and any(comb(a).phases > 1 for a in spec.axes)  # loops over combs are too short to be fast
+        if len(spec.axes) == 1 and p.dtype.kind == "f" and tapsum.terms(spec) > (4 if narrow else 40):
             return ("banded", "tapsum", "fourier")
         return ("tapsum", "banded", "fourier")
     return ("tapsum", "convolution", "direct")
@@ -150,7 +151,7 @@ def _uneven(p: Problem) -> bool:
 
 def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
     spec = p.spec
-    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
+    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and (spec.window[0] > 12 or p.cin >= 8):
         return ("banded", "rows", "taps")
     return ("rows", "taps")
 
