@@ -17,7 +17,7 @@ from deconvjax.axis import Axis, Rate
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
 from deconvjax.nn import padding as paddings
-from deconvjax.nn.machinery import Ints, Pairs, affine, check_features, linear_part, per_axis, window
+from deconvjax.nn.machinery import Ints, Pairs, affine, check_features, explicit, linear_part, per_axis, window
 from deconvjax.space import Space
 
 _lecun, _zeros = nnx.initializers.lecun_normal(), nnx.initializers.zeros_init()
@@ -31,8 +31,8 @@ class Conv(nnx.Conv):
     axes, none included; z is x with `input_dilation - 1` zeros between samples.
 
     More than Flax: `input_dilation` goes with the named paddings too (Flax raises): the stuffed signal is padded.
-    `nn.as_map` gives the linear part. A custom `conv_general_dilated`, and a call with `out_sharding`, run Flax's own
-    code.
+    `nn.as_map` gives the linear part. A custom `conv_general_dilated`, a call with `out_sharding` and inputs of JAX's
+    explicit sharding mode run Flax's own code.
 
     Args:
         padding: "SAME", "SAME_LOWER", "VALID", "CIRCULAR", "REFLECT", "CAUSAL" (one axis), an int, or an int or a
@@ -90,7 +90,8 @@ class Conv(nnx.Conv):
 
     def __call__(self, inputs: jax.Array, out_sharding: Any = None) -> jax.Array:
         """A x + b; `(*batch, *space, in_features)` to `(*batch, *space', out_features)`."""
-        if out_sharding is not None or self.conv_general_dilated is not lax.conv_general_dilated:
+        custom = self.conv_general_dilated is not lax.conv_general_dilated
+        if custom or out_sharding is not None or explicit(inputs):
             return super().__call__(inputs, out_sharding)
         return affine(self, inputs, "Conv")
 

@@ -18,7 +18,7 @@ from deconvjax.errors import complaint
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
 from deconvjax.nn import padding as paddings
-from deconvjax.nn.machinery import Ints, Pairs, affine, check_features, linear_part, per_axis, window
+from deconvjax.nn.machinery import Ints, Pairs, affine, check_features, explicit, linear_part, per_axis, window
 from deconvjax.space import Space
 
 _lecun, _zeros = nnx.initializers.lecun_normal(), nnx.initializers.zeros_init()
@@ -46,6 +46,7 @@ class ConvTranspose(nnx.ConvTranspose):
         without it the odd pad is in front, which is Flax's result at stride 1 and what its "SAME" does already.
         CAUSAL works (Flax raises): output m reads inputs n with n*stride <= m only, whatever `transpose_kernel` says;
         the transpose of a causal Conv looks ahead instead and is `nn.as_map(conv, shape).T`.
+        Inputs of JAX's explicit sharding mode run Flax's own code, where it has these arguments.
         `padding` pairs pad z, as in Flax; `torch_padding` are pads of the forward convolution, as in torch, Keras,
         ONNX and Caffe.
 
@@ -116,7 +117,16 @@ class ConvTranspose(nnx.ConvTranspose):
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """A x + b; `(*batch, *space, in_features)` to `(*batch, *space', out_features)`."""
+        if explicit(inputs) and self._is_flax:
+            return super().__call__(inputs)
         return affine(self, inputs, "ConvTranspose")
+
+    @property
+    def _is_flax(self) -> bool:
+        """True where Flax's own layer has these arguments and gives these numbers."""
+        periodic = self.padding == "CIRCULAR" and self.transpose_kernel
+        more = self.feature_group_count > 1 or self.torch_padding is not None or self.output_padding != 0
+        return not (more or periodic or self.padding in ("CAUSAL", "SAME_LOWER"))
 
     def operator(self, kernel: Any) -> LinearMap:
         """The unbound map x -> A x for these kernel values."""

@@ -58,6 +58,12 @@ def check_features(operator: str, in_features: int, out_features: int, groups: i
                                        expected=f"a divisor of {features}", fix=f"change {name} or the groups"))
 
 
+def explicit(inputs: Any) -> bool:
+    """True where the type of x says how it is sharded (JAX's explicit mode): the engine leaves sharding to XLA."""
+    mesh = getattr(jax.typeof(jnp.asarray(inputs)).sharding, "mesh", None)
+    return mesh is not None and jax.sharding.AxisType.Explicit in mesh.axis_types
+
+
 def masked_kernel(layer: Affine, operator: str) -> Any:
     """The kernel's values, times the mask where there is one."""
     kernel = layer.kernel[...]

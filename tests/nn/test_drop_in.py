@@ -89,14 +89,13 @@ def compare(kind, flax_kind, cases):
 
 @pytest.mark.parametrize(("kind", "flax_kind"), PAIRS)
 def test_same_numbers_for_every_padding(kind, flax_kind):
-    assert compare(kind, flax_kind, drawn(kind, 24, seed=1)) > 16
+    assert compare(kind, flax_kind, drawn(kind, 14, seed=1)) > 9
 
 
 def stage_of(layer, x):
-    """(axes, flipped) of the one stage in our program for a layer."""
-    (eqn,) = [e for e in jax.make_jaxpr(layer)(x).eqns if e.primitive.name.startswith("deconvjax")]
-    flip = "transpose" in eqn.primitive.name
-    return [a.T if flip else a.normal for a in eqn.params["spec"].axes], flip, eqn.params["spec"].groups
+    """(axes, flipped, groups) of the one stage that our layer is."""
+    stage = nn.as_map(layer, x)
+    return list(stage.geometry), stage.flip, stage.groups
 
 
 def conv_of(layer, x, size):
@@ -111,7 +110,7 @@ def conv_of(layer, x, size):
 
 @pytest.mark.parametrize(("kind", "flax_kind"), PAIRS)
 def test_the_same_geometry_as_the_program_of_flax(kind, flax_kind):
-    """Hundreds of configurations without compiling one: what our primitive and Flax's are asked to compute."""
+    """Hundreds of configurations without compiling one: what our layer and Flax's primitive compute."""
     checked = 0
     for size, options, space in drawn(kind, 300, seed=5):
         if options["padding"] in ("CIRCULAR", "REFLECT", "CAUSAL"):
@@ -184,7 +183,7 @@ def test_same_gradients(kind, flax_kind):
     def loss(layer, x):
         return (layer(x) ** 3).sum()
 
-    for size, options, space in drawn(kind, 60, seed=11)[:6]:
+    for size, options, space in drawn(kind, 60, seed=11)[:4]:
         ours, theirs = both(kind, flax_kind, size, options)
         x = data(2, *space, 4)
         if 0 in nnx.eval_shape(theirs, x).shape:
@@ -249,7 +248,9 @@ def test_explicit_sharding_goes_through():
     with jax.set_mesh(mesh):
         x = jax.device_put(data(4, 8, 4), jax.sharding.NamedSharding(mesh, jax.P("data")))
         ours, theirs = both(nn.Conv, nnx.Conv, (3,), {})
-        assert jax.typeof(ours(x)) == jax.typeof(theirs(x))
+        assert jax.typeof(ours(x)) == jax.typeof(theirs(x)) == jax.typeof(jax.jit(ours)(x))
+        up, flax_up = both(nn.ConvTranspose, nnx.ConvTranspose, (4,), {"strides": 2})
+        assert jax.typeof(up(x)) == jax.typeof(flax_up(x)) == jax.typeof(jax.jit(up)(x))
         assert_close(ours(x, jax.P("data")), theirs(x, jax.P("data")))
 
 

@@ -38,21 +38,21 @@ CASES = [((4, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (1, 1)), ((5,), (3,), (2,)),
          ((3, 2, 4), (1, 2, 3), (1, 1, 1))]
 
 
-@pytest.mark.parametrize("distribution", ["truncated_normal", "uniform"])
 @pytest.mark.parametrize(("window", "strides", "dilation"), CASES)
-def test_unit_variance_at_every_phase(window, strides, dilation, distribution, key):
+def test_unit_variance_at_every_phase(window, strides, dilation, key):
     size = 48
-    for build, relu in ((init.polyphase_lecun, False), (init.polyphase_he, True)):
-        for flip, groups in ((False, 1), (True, 3)):
-            shape = (*window, size // groups, size) if flip else (*window, size, size)
-            draw = build(strides, kernel_dilation=dilation, transpose_kernel=flip, feature_group_count=groups,
-                         distribution=distribution)
-            got = phase_variances(draw(key, shape), strides, dilation, relu, flip, groups)
-            # the mean of N squares has a relative deviation of at most sqrt(2/N): five of those
-            assert np.abs(got - 1).max() < 5 * math.sqrt(2 / (size * size / groups)), (flip, got)
+    for build, relu, flip, groups, distribution in (
+        (init.polyphase_lecun, False, False, 1, "truncated_normal"), (init.polyphase_he, True, True, 3, "uniform"),
+    ):
+        shape = (*window, size // groups, size) if flip else (*window, size, size)
+        draw = build(strides, kernel_dilation=dilation, transpose_kernel=flip, feature_group_count=groups,
+                     distribution=distribution)
+        got = phase_variances(draw(key, shape), strides, dilation, relu, flip, groups)
+        # the mean of N squares has a relative deviation of at most sqrt(2/N): five of those
+        assert np.abs(got - 1).max() < 5 * math.sqrt(2 / (size * size / groups)), (flip, got)
 
 
-@pytest.mark.parametrize(("window", "strides", "dilation"), CASES)
+@pytest.mark.parametrize(("window", "strides", "dilation"), CASES[1:3])
 def test_glorot_is_equal_at_every_phase(window, strides, dilation, key):
     inner, outer = 24 * math.prod(strides), 24
     got = phase_variances(init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, inner, outer)),

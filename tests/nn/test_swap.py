@@ -45,7 +45,8 @@ def losses(model, x, y, steps):
     return np.asarray(train(params))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 1e-4)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [
+    pytest.param(jnp.float64, 1e-12, marks=pytest.mark.slow), (jnp.float32, 1e-4)])
 def test_the_same_loss_curve_for_a_hundred_steps(dtype, tolerance):
     """Rounding differs, training amplifies it: found 1e-15 and 5e-7. A wrong gradient would show at once."""
     rng = np.random.default_rng(0)
