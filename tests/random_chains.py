@@ -19,7 +19,7 @@ MOST = 90  # samples of one signal
 def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
     family = rng.choice([_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates],
-                        p=[0.37, 0.12, 0.14, 0.08, 0.09, 0.04, 0.03, 0.02, 0.11])
+                        p=[0.35, 0.12, 0.14, 0.08, 0.09, 0.04, 0.03, 0.02, 0.13])
     return family(rng, longest)
 
 
@@ -85,7 +85,8 @@ def _channels(rng, longest):
     """Sub-pixel convolutions, permutations and their transposes, weights of channels, multiples."""
     def draw(space):
         *size, c = space.shape
-        kind = str(rng.choice(["conv", "conv", "conv", "shuffle", "unshuffle", "unshuffle", "back", "weights", "alike"]))
+        kinds = ["conv", "conv", "conv", "shuffle", "unshuffle", "unshuffle", "back", "weights", "alike"]
+        kind = str(rng.choice(kinds))
         order = str(rng.choice(["CRD", "DCR"]))
         if kind == "conv":
             groups = int(rng.choice([g for g in (1, 1, 2) if c % g == 0]))
@@ -187,13 +188,14 @@ def _borders(rng, longest):
     def draw(space):
         widths = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (1, 2)))
         fold = rng.random() < 0.4
-        return _bound(Extend(widths, (int(rng.choice([-2, -1])),), str(rng.choice(["edge", "edge", "wrap"])), fold), space)
+        mode = str(rng.choice(["edge", "edge", "wrap"]))
+        return _bound(Extend(widths, (int(rng.choice([-2, -1])),), mode, fold), space)
 
     return _grow(rng, _space(rng.integers(3, 6, 2)), longest, draw)
 
 
 def _across_rates(rng, longest):
-    """Filters on stuffed zeros after filters that decimate: the noble identities, with factors that do and do not fit."""
+    """Filters on stuffed zeros after filters that decimate: the noble identities, whether factors fit or not."""
     def draw(space):
         k, fits = int(rng.integers(2, 4)), int(rng.integers(0, 3))
         if rng.random() < 0.5:
@@ -205,7 +207,7 @@ def _across_rates(rng, longest):
 
 
 def _casts(rng, longest):
-    """A narrow integer signal, cast before a filter that may or may not widen it itself; numbers that do not fit taps."""
+    """Narrow integers, cast before a filter that may or may not widen them itself; numbers that do not fit taps."""
     if rng.random() < 0.4:
         space = _space((int(rng.integers(2, 7)),))
         narrow = Stage(_taps(rng, 3).astype(np.int32), (Rate(lo=1),), (-1,), weak=False)

@@ -22,8 +22,8 @@ LO, HI = (np.asarray(q, np.float32) for q in (RNG.normal(size=4), RNG.normal(siz
 
 def conv1(x, taps, down=1, up=1, pads=(0, 0), dilation=1):
     """One correlation of a 1-D signal."""
-    y = lax.conv_general_dilated(x[None, :, None], jnp.asarray(taps)[:, None, None], (down,), [pads], (up,), (dilation,),
-                                 ("NHC", "HIO", "NHC"))  # fmt: skip
+    taps = jnp.asarray(taps)[:, None, None]
+    y = lax.conv_general_dilated(x[None, :, None], taps, (down,), [pads], (up,), (dilation,), ("NHC", "HIO", "NHC"))
     return y[0, :, 0]
 
 
@@ -89,16 +89,16 @@ K338, K334, K48 = kernel(3, 3, 8, 12), kernel(3, 3, 4, 8), kernel(3, 3, 8, 4)
 NARROW_IN, NARROW_OUT = kernel(3, 3, 16, 1), kernel(3, 3, 1, 16)
 DILATED = [kernel(3, 3, 8, 8) for _ in range(3)]
 BIL = {f: np.asarray(filters.bilinear(f), np.float32) for f in (2, 8, 32)}
+DEEP4 = np.tile(UP4[None, :, None, None], (1, 1, 1, 4))
 BLUR = dj.downsample(2) @ dj.convolve(Q5, "wrap")
 
 
 def fcn_kernel(f, classes=1):
-    taps = BIL[f] if BIL[f].ndim == 2 else np.outer(BIL[f], BIL[f])
-    return taps[:, :, None, None] * np.eye(classes, dtype=np.float32)
+    return np.outer(BIL[f], BIL[f])[:, :, None, None] * np.eye(classes, dtype=np.float32)
 
 
 def one_axis(f):
-    return BIL[f] if BIL[f].ndim == 1 else BIL[f][:, len(BIL[f]) // 2] / np.sqrt(BIL[f][len(BIL[f]) // 2, len(BIL[f]) // 2])
+    return BIL[f]
 
 
 def fcn_by_hand(x):
@@ -193,9 +193,8 @@ CASES = {
     "StyleGAN2 down layer: blur, strided conv": (
         dj.conv(K334, strides=2, padding="VALID")
         @ dj.convolve(np.outer(UP4, UP4), ((2, 2), (2, 2))).along((-3, -2)), (16, 16, 4),
-        lambda x: conv2(conv2(conv2(x, jnp.tile(UP4[None, :, None, None], (1, 1, 1, 4)), pads=[(0, 0), (2, 2)], groups=4),
-                              jnp.tile(UP4[:, None, None, None], (1, 1, 1, 4)), pads=[(2, 2), (0, 0)], groups=4),
-                        K334, 2, pads="VALID")),
+        lambda x: conv2(conv2(conv2(x, DEEP4, pads=[(0, 0), (2, 2)], groups=4),
+                              DEEP4.swapaxes(0, 1), pads=[(2, 2), (0, 0)], groups=4), K334, 2, pads="VALID")),
     "A.H A of a circular blur and decimation": (
         BLUR.on((64,)).H @ BLUR.on((64,)), None,
         lambda x: conv1(wrap1(conv1(wrap1(x, 2, 1), flip(Q5), 2), 1, 1), Q5, up=2, pads=(0, 1))),

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.numpy_eval import matrix
 
 import deconvjax as dj
 from deconvjax.algebra import BlockDiagonal, Cast, Chain, Identity, Row, Scaled, Stack, Sum, Zero
@@ -18,6 +17,7 @@ from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import LAWS, simplify
 from deconvjax.rewrite.geometry import unite
 from deconvjax.space import Space
+from tests.numpy_eval import matrix
 
 RNG = np.random.default_rng(3)
 
@@ -63,53 +63,107 @@ CASES = {
     "unused taps": (after(stage(5, up=2, down=2, lo=2, hi=2), on=X9), after(THREE, on=X9)),
     "one tap": (after(stage(1, up=2), on=X9), after(stage(2, up=2), on=X9)),
     "lone sample": (after(stage(3, lo=2, hi=-8), on=X9), after(THREE, on=X9)),
-    "zero terms": ((Sum(after(Zero(), on=X9) + after(Identity(), on=X9), Space.of(X9)),),
-                   (Sum(after(Identity(), on=X9) * 2, Space.of(X9)),)),
-    "equal terms": ((Sum(after(THREE, on=X9) + after(dj.convolve([4, 0, -3], "full"), on=X9), Space.of(X9)),),
-                    (Sum(after(dj.convolve([1, 2, 3]), on=X9) + after(Identity(), on=X9), Space.of(X9)),)),
+    "zero terms": (
+        (Sum(after(Zero(), on=X9) + after(Identity(), on=X9), Space.of(X9)),),
+        (Sum(after(Identity(), on=X9) * 2, Space.of(X9)),),
+    ),
+    "equal terms": (
+        (Sum(after(THREE, on=X9) + after(dj.convolve([4, 0, -3], "full"), on=X9), Space.of(X9)),),
+        (Sum(after(dj.convolve([1, 2, 3]), on=X9) + after(Identity(), on=X9), Space.of(X9)),),
+    ),
     "windows add": (after(dj.pad((1, 2)), dj.pad((2, 0)), on=X9), after(*MASK, on=X9)),
-    "decimations multiply": (after(DOWN3, dj.downsample(2, phase=1), on=X9),
-                             after(stage(down=2, lo=1), stage(down=2, lo=-2), on=X9)),
+    "decimations multiply": (
+        after(DOWN3, dj.downsample(2, phase=1), on=X9),
+        after(stage(down=2, lo=1), stage(down=2, lo=-2), on=X9),
+    ),
     "stuffings multiply": (after(dj.upsample(3), UP2, on=X9), after(stage(up=2, lo=2), stage(up=2, lo=-1), on=X9)),
-    "decimation of stuffed": (after(DOWN2, dj.upsample(6), on=X9), after(stage(down=2, lo=2), stage(up=2, lo=-2), on=X9)),
+    "decimation of stuffed": (
+        after(DOWN2, dj.upsample(6), on=X9),
+        after(stage(down=2, lo=2), stage(up=2, lo=-2), on=X9),
+    ),
     "coprime rates commute": (after(UP2, DOWN3, on=X9), after(UP2, DOWN2, on=X9)),
     "pulses unite": (after(dj.crop((1, 0)), UP2, on=X9), after(dj.pad((1, 0)), dj.downsample(2, phase=2), on=space(8))),
     "pulses trim": (after(stage(up=2, lo=-2), DOWN2, on=X9), after(UP2, DOWN2, on=X9)),
     "pulse of filtered": (after(DOWN2, THREE, on=X9), after(dj.pad((1, 1)), dj.convolve([1, 2, 3]), on=X9)),
     "filter of pulse": (after(THREE, UP2, on=X9), after(dj.convolve([1, 2, 3]), dj.crop((1, 1)), on=X9)),
     "idle samples": (after(stage(2, dilation=2, down=2), dj.convolve([1, 2, 3]), on=X9), after(THREE, THREE, on=X9)),
-    "filters in line": (after(dj.convolve([1, 2]), THREE, on=X9), after(dj.convolve([1, 2, 3]), dj.convolve([4, 5, 6]), on=X9)),
-    "noble identity": (after(stage(2, up=2, dilation=2), stage(2, down=2, dilation=2), on=X9), after(stage(2, up=2), stage(3, down=2), on=X9)),
+    "filters in line": (
+        after(dj.convolve([1, 2]), THREE, on=X9),
+        after(dj.convolve([1, 2, 3]), dj.convolve([4, 5, 6]), on=X9),
+    ),
+    "noble identity": (
+        after(stage(2, up=2, dilation=2), stage(2, down=2, dilation=2), on=X9),
+        after(stage(2, up=2), stage(3, down=2), on=X9),
+    ),
     "empty border": (after(dj.pad((0, 0), "reflect"), on=X9), after(dj.pad((1, 0), "reflect"), on=X9)),
-    "unread border": (after(dj.crop((1, 1)), dj.pad((2, 1), "reflect"), on=X9), after(DOWN2, dj.pad((2, 2), "wrap"), on=X9)),
-    "empty fold": (after(Extend(((2, 2),), (-1,), "edge", fold=True), dj.pad((1, 2)), on=X9),
-                   after(Extend(((2, 2),), (-1,), "edge", fold=True), THREE, on=X9)),
-    "borders add": (after(dj.pad((1, 2), "edge"), dj.pad((2, 1), "edge"), on=X9),
-                    after(dj.pad((1, 2), "reflect"), dj.pad((2, 1), "reflect"), on=X9)),
-    "permutation undone": (after(dj.pixel_unshuffle(2), dj.pixel_shuffle(2), on=space(3, 3, 4)),
-                           after(dj.pixel_unshuffle(2), dj.pixel_shuffle(2, order="DCR"), on=space(3, 3, 8))),
-    "cast inside": ((Stage(ints(2), (Rate(),), (-1,), weak=False).on(X9), Cast(Space.of(X9), Space.of(space(9, dtype=np.int32)))),
-                    (dj.convolve([1, 2]).on(X9), Cast(Space.of(X9), Space.of(space(9, dtype=np.int32))))),
-    "row of stack": ((Row(after(Identity(), on=X9) * 2, PAIR), Stack(after(Identity(), on=X9) * 2, Space.of(X9))), None),
-    "blocks of stack": ((BlockDiagonal(after(DOWN2, on=X9) * 2, PAIR), Stack(after(Identity(), on=X9) * 2, Space.of(X9))), None),
+    "unread border": (
+        after(dj.crop((1, 1)), dj.pad((2, 1), "reflect"), on=X9),
+        after(DOWN2, dj.pad((2, 2), "wrap"), on=X9),
+    ),
+    "empty fold": (
+        after(Extend(((2, 2),), (-1,), "edge", fold=True), dj.pad((1, 2)), on=X9),
+        after(Extend(((2, 2),), (-1,), "edge", fold=True), THREE, on=X9),
+    ),
+    "borders add": (
+        after(dj.pad((1, 2), "edge"), dj.pad((2, 1), "edge"), on=X9),
+        after(dj.pad((1, 2), "reflect"), dj.pad((2, 1), "reflect"), on=X9),
+    ),
+    "permutation undone": (
+        after(dj.pixel_unshuffle(2), dj.pixel_shuffle(2), on=space(3, 3, 4)),
+        after(dj.pixel_unshuffle(2), dj.pixel_shuffle(2, order="DCR"), on=space(3, 3, 8)),
+    ),
+    "cast inside": (
+        (Stage(ints(2), (Rate(),), (-1,), weak=False).on(X9), Cast(Space.of(X9), Space.of(space(9, dtype=np.int32)))),
+        (dj.convolve([1, 2]).on(X9), Cast(Space.of(X9), Space.of(space(9, dtype=np.int32)))),
+    ),
+    "row of stack": (
+        (Row(after(Identity(), on=X9) * 2, PAIR), Stack(after(Identity(), on=X9) * 2, Space.of(X9))),
+        None,
+    ),
+    "blocks of stack": (
+        (BlockDiagonal(after(DOWN2, on=X9) * 2, PAIR), Stack(after(Identity(), on=X9) * 2, Space.of(X9))),
+        None,
+    ),
     "row of blocks": ((Row(after(DOWN2, on=X9) * 2, PAIR), BlockDiagonal(after(Identity(), on=X9) * 2, PAIR)), None),
-    "blocks of blocks": ((BlockDiagonal(after(DOWN2, on=X9) * 2, PAIR), BlockDiagonal(after(Identity(), on=X9) * 2, PAIR)), None),
+    "blocks of blocks": (
+        (BlockDiagonal(after(DOWN2, on=X9) * 2, PAIR), BlockDiagonal(after(Identity(), on=X9) * 2, PAIR)),
+        None,
+    ),
     "zero taps": (after(dj.convolve([0, 3, 0, 5], "full"), on=X9), after(THREE, on=X9)),
-    "separable taps": (after(dj.convolve(np.outer([1, 2, 3], [2, 5])), on=IMAGE), after(dj.convolve([[1, 2], [3, 4]]), on=IMAGE)),
-    "scalar outside": (after(Scaled(3, Identity()), THREE, on=X9),
-                       after(Scaled(np.int64(3), Identity()), Stage(ints(3).astype(np.int32), (Rate(),), (-1,), weak=False), on=X9)),
-    "weights outside": (after(dj.diagonal(ints(8)), KERNEL, on=CHANNELS), after(dj.diagonal(ints(6, 1)), KERNEL, on=CHANNELS)),
-    "weights inside": (after(KERNEL, dj.diagonal(ints(4)), on=CHANNELS), after(KERNEL, dj.diagonal(ints(6, 1)), on=CHANNELS)),
-    "shuffled kernel": (after(dj.pixel_shuffle(2, order="DCR"), dj.conv(ints(3, 3, 2, 8)), on=space(4, 4, 2)),
-                        after(dj.pixel_shuffle(2), dj.conv(ints(3, 3, 2, 8), strides=2), on=space(4, 4, 2))),
-    "kernel of unshuffled": (after(dj.conv(ints(3, 3, 8, 2)), dj.pixel_unshuffle(2), on=space(4, 4, 2)),
-                             after(dj.conv(ints(3, 3, 8, 2), strides=2), dj.pixel_unshuffle(2), on=space(8, 8, 2))),
-    "folded is circular": (after(Extend(((1, 1),), (-1,), "wrap", fold=True), stage(3, up=2, lo=2, hi=3), on=X9),
-                           after(Extend(((1, 1),), (-1,), "wrap", fold=True), stage(3, up=2, lo=1, hi=4), on=X9)),
+    "separable taps": (
+        after(dj.convolve(np.outer([1, 2, 3], [2, 5])), on=IMAGE),
+        after(dj.convolve([[1, 2], [3, 4]]), on=IMAGE),
+    ),
+    "scalar outside": (
+        after(Scaled(3, Identity()), THREE, on=X9),
+        after(Scaled(np.int64(3), Identity()), Stage(ints(3).astype(np.int32), (Rate(),), (-1,), weak=False), on=X9),
+    ),
+    "weights outside": (
+        after(dj.diagonal(ints(8)), KERNEL, on=CHANNELS),
+        after(dj.diagonal(ints(6, 1)), KERNEL, on=CHANNELS),
+    ),
+    "weights inside": (
+        after(KERNEL, dj.diagonal(ints(4)), on=CHANNELS),
+        after(KERNEL, dj.diagonal(ints(6, 1)), on=CHANNELS),
+    ),
+    "shuffled kernel": (
+        after(dj.pixel_shuffle(2, order="DCR"), dj.conv(ints(3, 3, 2, 8)), on=space(4, 4, 2)),
+        after(dj.pixel_shuffle(2), dj.conv(ints(3, 3, 2, 8), strides=2), on=space(4, 4, 2)),
+    ),
+    "kernel of unshuffled": (
+        after(dj.conv(ints(3, 3, 8, 2)), dj.pixel_unshuffle(2), on=space(4, 4, 2)),
+        after(dj.conv(ints(3, 3, 8, 2), strides=2), dj.pixel_unshuffle(2), on=space(8, 8, 2)),
+    ),
+    "folded is circular": (
+        after(Extend(((1, 1),), (-1,), "wrap", fold=True), stage(3, up=2, lo=2, hi=3), on=X9),
+        after(Extend(((1, 1),), (-1,), "wrap", fold=True), stage(3, up=2, lo=1, hi=4), on=X9),
+    ),
     "circular filters meet": (after(WRAP, stage(3, down=3), WRAP, on=X9), after(WRAP, stage(3, down=2), WRAP, on=X9)),
-    "filters merge": (after(KERNEL, Stage(ints(3, 2, 4), (Rate(lo=2, hi=2),), (-2,), 1), on=space(6, 2)),
-                      after(KERNEL, Stage(ints(3, 2, 4), (Rate(lo=1, hi=1),), (-2,), 1), on=space(6, 2))),
-}  # fmt: skip
+    "filters merge": (
+        after(KERNEL, Stage(ints(3, 2, 4), (Rate(lo=2, hi=2),), (-2,), 1), on=space(6, 2)),
+        after(KERNEL, Stage(ints(3, 2, 4), (Rate(lo=1, hi=1),), (-2,), 1), on=space(6, 2)),
+    ),
+}
 BY_NAME = {law.name: law for law in LAWS}
 ALWAYS = {name for name, case in CASES.items() if case[1] is None}
 
@@ -170,9 +224,11 @@ def test_the_fusion_of_two_axes_is_exact_wherever_it_is_made():
         if fusion is None:
             refused += 1
             continue
-        k_i, k_o = (np.zeros(spread * (len(s.taps) - 1) + 1, np.int64) for s, spread in
-                    ((stages[1], fusion.inner_spacing), (stages[0], fusion.outer_spacing)))
-        k_i[::fusion.inner_spacing], k_o[::fusion.outer_spacing] = stages[1].taps, stages[0].taps
+        k_i, k_o = (
+            np.zeros(spread * (len(s.taps) - 1) + 1, np.int64)
+            for s, spread in ((stages[1], fusion.inner_spacing), (stages[0], fusion.outer_spacing))
+        )
+        k_i[:: fusion.inner_spacing], k_o[:: fusion.outer_spacing] = stages[1].taps, stages[0].taps
         taps = np.convolve(k_i, k_o)[:: fusion.axis.dilation]
         one = Stage(taps, (Rate.of(fusion.axis),), (-1,)).on(space(size))
         assert (matrix(one) == want).all(), (outer, inner)

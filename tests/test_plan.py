@@ -34,14 +34,16 @@ def test_a_chain_of_ten_is_planned_in_five_milliseconds_and_only_once():
 
     def milliseconds(act):
         best = 1e9
-        for _ in range(9):
+        for _ in range(25):
             start = time.process_time()
             act()
             best = min(best, time.process_time() - start)
         return 1e3 * best
 
     assert len(a.maps) == 10
-    assert milliseconds(lambda: plan(ten())) < 5 + milliseconds(ten) + 5, "new constants, so a new plan"
+    fresh = milliseconds(lambda: plan(ten())) - milliseconds(ten)  # new constants, so a new plan
+    print(f"a chain of ten is planned in {fresh:.2f} ms")
+    assert fresh < 10, "5 ms, twice that where other work shares the cores"
     assert milliseconds(lambda: plan(a)) < 1
 
 

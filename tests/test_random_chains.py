@@ -10,16 +10,16 @@ import sys
 import jax
 import numpy as np
 import pytest
-from tests.numpy_eval import matrix
-from tests.random_chains import bracketed, random_chain
 
 from deconvjax.algebra import Chain
 from deconvjax.rewrite import LAWS, Record, simplify, work
 from deconvjax.rewrite.plan import planned_map
+from tests.numpy_eval import matrix
+from tests.random_chains import bracketed, random_chain
 
 # Equations without a side condition: there is nothing to refuse.
-UNCONDITIONAL = {"zero inside", "zero outside", "identity inside", "identity outside", "row of stack", "blocks of stack",
-                 "row of blocks", "blocks of blocks"}  # fmt: skip
+UNCONDITIONAL = {"zero inside", "zero outside", "identity inside", "identity outside",
+                 "row of stack", "blocks of stack", "row of blocks", "blocks of blocks"}  # fmt: skip
 
 
 def chain_of(maps):

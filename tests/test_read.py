@@ -1,4 +1,4 @@
-"""cost, explain and sparse: the numbers against counting, the text against what ran, the triplets against the matrix."""
+"""cost, explain and sparse: numbers against counting, text against what ran, triplets against the matrix."""
 
 import html.parser
 import time
@@ -96,9 +96,9 @@ def test_explain_has_an_html_form():
 
 
 def test_alignment_of_a_chain_is_composed():
-    """Output n of a symmetric chain is centred where its row has its centre of mass."""
+    """Where interpolation keeps straight lines, output n shows the coordinate on which it is said to be centred."""
     for a in (dj.convolve(dj.filters.bilinear(4)) @ dj.upsample(4), dj.downsample(3) @ dj.convolve([1, 2, 1]),
-              dj.convolve([1, 1], "full") @ dj.upsample(2) @ dj.pad((1, 1), "edge")):  # fmt: skip
+              dj.convolve(dj.filters.bilinear(3), "full") @ dj.upsample(3) @ dj.pad((1, 1), "edge")):  # fmt: skip
         bound = a.on((12,))
         (scale, offset), = alignments(bound).values()
         row = bound.codomain.shape[0] // 2

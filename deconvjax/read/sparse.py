@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.experimental.sparse import BCOO
 
 from deconvjax.algebra import Atomic, BlockDiagonal, Cast, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
@@ -26,9 +26,9 @@ from deconvjax.space import Space
 def sparse(a: LinearMap) -> BCOO:
     """M with A(x) = M x, rows and columns in row-major order, as `jax.experimental.sparse.BCOO`.
 
-    Written from the taps: a 1-D filter of a million samples takes seconds and no compilation. Zeros are not stored where
-    the taps are known; taps that are JAX arrays may be traced. A map made from a function (`linear_map`, `jacobian`) is
-    the one kind that has to be applied to a basis.
+    Written from the taps: a 1-D filter of a million samples takes seconds and no compilation. Zeros are not stored
+    where the taps are known; taps that are JAX arrays may be traced. A map made from a function (`linear_map`,
+    `jacobian`) is the one kind that has to be applied to a basis.
 
     >>> import deconvjax as dj
     >>> m = sparse(dj.convolve([1, 2], "full").on((3,)))
@@ -82,7 +82,7 @@ def _leaf(a: LinearMap, shape: tuple[int, int]) -> Coo:
         return Coo(np.arange(shape[0]), np.arange(shape[0]), values, shape)
     if isinstance(a, Reassemble) and math.prod(a.batch) == 1:
         return _reassembled(a, shape)
-    if isinstance(a, Select) and not isinstance(a.switches, jax.core.Tracer):
+    if isinstance(a, Select) and not isinstance(a.switches, Tracer):
         return _selected(a, shape)
     return _probed(a, shape)
 
@@ -110,7 +110,8 @@ def _stage(a: Stage, shape: tuple[int, int]) -> Coo:
     i, o = (grid.reshape(-1) for grid in np.meshgrid(np.arange(few), np.arange(cout), indexing="ij"))
     source = o // (cout // a.groups) * few + i
     values = taps.reshape(window, few * cout)[which]
-    return Coo((rows[:, None] * cout + o).reshape(-1), (cols[:, None] * cin + source).reshape(-1), values.reshape(-1), shape)
+    rows, cols = (rows[:, None] * cout + o).reshape(-1), (cols[:, None] * cin + source).reshape(-1)
+    return Coo(rows, cols, values.reshape(-1), shape)
 
 
 def _joins(axis: Axis) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ HEAD: Line = ("map", "gives", "multiply-adds", "bytes", "runs as", "alignment")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """print(A.explain()): A as written and as planned, map by map, and the laws between, with `_repr_html_` for notebooks.
+    """print(A.explain()): A as written and as planned, map by map, and the laws between; an HTML form in notebooks.
 
     `multiply-adds` and `bytes` are of one signal of the domain; `runs as` is the engine's strategy on this machine;
     `alignment` says on which coordinate of a map's input its output n is centred.
@@ -44,9 +44,12 @@ class Explanation:
                     for line in (HEAD, *lines)]
 
         laws = [f"  {f.law.name}: {f.before}  =>  {f.after}\n      {f.law.equation}" for f in self.fired]
-        return "\n".join([self.title, "", "as written, innermost last:", *table(self.written), _total(self.cost_written),
-                          "", "laws:", *(laws or ["  none: it runs as written"]), "",
-                          "as planned:", *table(self.planned), _total(self.cost_planned)])
+        return "\n".join([
+            self.title, "",
+            "as written, innermost last:", *table(self.written), _total(self.cost_written), "",
+            "laws:", *(laws or ["  none: it runs as written"]), "",
+            "as planned:", *table(self.planned), _total(self.cost_planned),
+        ])  # fmt: skip
 
     def __repr__(self) -> str:
         return str(self)
@@ -127,7 +130,8 @@ def strategy(a: LinearMap) -> str:
     spec, far = a.spec, a._codomain() if a.flip else a.space
     assert far is not None
     first = min(a.axes)
-    lead, rest = math.prod(far.shape[:first]), math.prod(far.shape) // math.prod(far.shape[:first]) // math.prod(spec.size)
+    lead = math.prod(far.shape[:first])
+    rest = math.prod(far.shape) // lead // math.prod(spec.size)
     cout = None if a.groups is None else a.channels[0 if a.flip else 1]
     platform = jax.devices()[0].platform
     dtype = a._codomain().dtype
@@ -164,7 +168,8 @@ def alignments(a: LinearMap) -> dict[int, tuple[Fraction, Fraction]]:
 
 
 def _affine(scale: Fraction, offset: Fraction) -> str:
-    body = "n" if scale == 1 else f"{scale}n" if scale.denominator == 1 else f"{'' if scale.numerator == 1 else scale.numerator}n/{scale.denominator}"
+    times = "" if scale.numerator == 1 else str(scale.numerator)
+    body = f"{times}n" if scale.denominator == 1 else f"{times}n/{scale.denominator}"
     return body if offset == 0 else f"{body} {'+' if offset > 0 else '-'} {abs(offset)}"
 
 

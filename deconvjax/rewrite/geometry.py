@@ -84,12 +84,13 @@ def _divided(axis: Axis, common: int) -> Axis:
 def unite(outer: Axis, inner: Axis) -> Fusion | None:
     """outer after inner as one axis: the one fusion of which the two classical ones are the cases up = 1, down = 1.
 
-    taps = dilate(k_i, o.up) * dilate(k_o, i.down)   up = i.up*o.up   down = i.down*o.down   lo = o.up*i.lo + i.down*o.lo
+    taps = dilate(k_i, o.up) * dilate(k_o, i.down)    up = i.up*o.up   down = i.down*o.down
+    lo = o.up*i.lo + i.down*o.lo
     exact when  gcd(o.up, i.down) = 1
            and  (o.lo < o.up  or  i.lo >= i.taps - i.down)        no sample before the first is read, or none is there
            and  (o.hi < o.up  or  i.down*i.out - i.lo >= i.dense)      the same behind the last
 
-    Where neither holds, the few samples outside are looked at one by one: stuffing may have left them zero all the same.
+    Where neither holds, the few samples outside are looked at one by one: stuffing may have left them zero anyway.
     With coprime factors u2 | (n*d2 + j2*l2 - lo2) follows from the product equation, so nothing is gained or lost.
 
     >>> unite(Axis(size=2, up=2, hi=1), Axis(size=5, down=3)).axis      # up 2 after down 3, as one pulse
@@ -112,7 +113,7 @@ def unite(outer: Axis, inner: Axis) -> Fusion | None:
 
 
 def _lost(outer: Axis, inner: Axis) -> bool:
-    """True where the outer reads a zero outside the inner's output and a longer inner output would have a sample there."""
+    """True where the outer reads a zero outside the inner's output where a longer inner output would have a sample."""
     first = -((inner.taps - 1 - inner.lo) // inner.down)
     last = (inner.dense - 1 + inner.lo) // inner.down
     outside = [*range(first, 0), *range(inner.out, last + 1)]

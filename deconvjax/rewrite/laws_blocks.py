@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from deconvjax.algebra import BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
 from deconvjax.algebra.combine import shapes_of
@@ -96,7 +97,7 @@ def _added(first: LinearMap, second: LinearMap) -> LinearMap | None:
     return A if arithmetic.is_constant(factor) and factor == 1 else Scaled(factor, A, A.space)
 
 
-def _factor(term: LinearMap) -> tuple[object, LinearMap]:
+def _factor(term: LinearMap) -> tuple[Any, LinearMap]:
     """(c, A) of c*A, the scalar found wherever in a chain it stands."""
     if isinstance(term, Scaled) and arithmetic.is_constant(term.scalar):
         return term.scalar, term.map
@@ -108,7 +109,7 @@ def _factor(term: LinearMap) -> tuple[object, LinearMap]:
     return 1, term
 
 
-def _added_filters(a: object, A: Stage, b: object, B: Stage) -> LinearMap | None:
+def _added_filters(a: Any, A: Stage, b: Any, B: Stage) -> LinearMap | None:
     alike = (A.axes, A.rates, A.groups, A.precision, A.weak) == (B.axes, B.rates, B.groups, B.precision, B.weak)
     k_a, k_b = read_taps(A), read_taps(B)
     if not alike or tuple(k_a.shape) != tuple(k_b.shape):
@@ -117,7 +118,7 @@ def _added_filters(a: object, A: Stage, b: object, B: Stage) -> LinearMap | None
     if dtype.itemsize < 4 and dtype.kind in "fV" and not A.weak:
         return None
     if isinstance(a, float) or isinstance(b, float) or isinstance(a, complex) or isinstance(b, complex):
-        dtype = arithmetic.common_dtype(dtype, type(a + b))  # type: ignore[operator]
+        dtype = arithmetic.common_dtype(dtype, type(a + b))
         if not A.weak and dtype != k_a.dtype:
             return None
     k_a = k_a if isinstance(a, int) and a == 1 else arithmetic.scaled(k_a, a, dtype)

@@ -122,7 +122,8 @@ def circular_filters_meet(outer: Extend, middle: Stage, inner: Extend) -> Linear
     So that the filter outside meets the one inside and both become one circular filter. Needs a period that the
     decimation divides, and a filter that reads no zeros.
     """
-    geometry, widths = dict(zip(middle.axes, middle.geometry, strict=True)), dict(zip(inner.axes, inner.widths, strict=True))
+    geometry = dict(zip(middle.axes, middle.geometry, strict=True))
+    widths = dict(zip(inner.axes, inner.widths, strict=True))
     sizes = space_of(inner).shape
     for axis, width in zip(outer.axes, outer.widths, strict=True):
         before = widths.get(axis, (0, 0))
@@ -141,7 +142,7 @@ def circular_filters_meet(outer: Extend, middle: Stage, inner: Extend) -> Linear
 
 
 def _periodic(g: Axis, period: int, width: Width) -> tuple[Axis, Width] | None:
-    """A filter of a periodic signal that gives `width` more samples of its periodic output, and the samples it reads."""
+    """A filter of a periodic signal that gives `width` more samples of its output, and how many more it reads."""
     if g.lo > 0 or g.hi >= g.up or period * g.up != g.out * g.down:
         return None
     before = max(-(-(g.lo + width[0] * g.down) // g.up), 0)

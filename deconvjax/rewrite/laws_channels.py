@@ -1,4 +1,4 @@
-"""Laws of channels: permutations, sub-pixel convolution, weights folded into kernels, casts that a kernel makes anyway."""
+"""Laws of channels: permutations, sub-pixel convolution, weights folded into kernels, casts that a kernel makes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def shuffled_kernel(outer: Reindex, inner: Stage) -> LinearMap | None:
     found, n = shuffle_factor(outer), len(inner.axes)
     if found is None or len(found[0]) != n or any(g.up > 1 or g.down > 1 or g.dilation > 1 for g in inner.geometry):
         return None
-    (factor, order), groups, (cin, cout) = found, inner.groups or 1, inner.channels
+    (factor, order), groups, cout = found, inner.groups or 1, inner.channels[1]
     left = cout // math.prod(factor)
     if groups > 1 and (order == "DCR" or left % groups):
         return None
@@ -119,7 +119,7 @@ def weights_inside(outer: Stage, inner: Diagonal) -> LinearMap | None:
 
 def _per_channel(diagonal: Diagonal, stage: Stage) -> bool:
     shape = tuple(diagonal.values.shape)
-    return 1 <= len(shape) and math.prod(shape[:-1]) == 1 and (shape[-1] == 1 or shape[-1] == space_of(diagonal).shape[-1])
+    return len(shape) >= 1 and math.prod(shape[:-1]) == 1 and shape[-1] in (1, space_of(diagonal).shape[-1])
 
 
 def _weighted(stage: Stage, taps: Any, weights: Any, diagonal: Diagonal, last: LinearMap) -> Stage | None:

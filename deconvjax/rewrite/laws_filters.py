@@ -75,7 +75,7 @@ def filter_of_pulse(outer: Stage, inner: Stage) -> LinearMap | None:
 
 @law(is_stage)
 def lone_sample(stage: Stage) -> LinearMap | None:
-    """(q*) = pad o (q*) o crop where the filter meets one sample of the signal only, or leaves all but one output zero"""
+    """(q*) = pad o (q*) o crop where the filter meets one sample only, or leaves all outputs but one zero"""
     geometry, picked, placed = list(stage.geometry), [], []
     for i, axis in enumerate(geometry):
         seen, alive = read(axis), live(axis)

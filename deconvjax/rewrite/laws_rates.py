@@ -142,10 +142,10 @@ def pulses_unite(outer: Stage, inner: Stage) -> LinearMap | None:
 
 @law(is_pulse, is_pulse)
 def pulses_trim(outer: Stage, inner: Stage) -> LinearMap | None:
-    """A o B = (↑a pad) o (crop ↓b): of two pulses that stay two, the inner crops and decimates, the outer stuffs and pads"""
+    """A o B = (↑a pad) o (crop ↓b): of two pulses that stay two, the inner crops and decimates, the outer stuffs"""
     return trimmed(outer, inner)
 
 
 RATE_LAWS_OF_ONE = (common_factor, unused_taps, one_tap)
-RATE_LAWS = (windows_add, decimations_multiply, stuffings_multiply, decimation_of_stuffed, coprime_rates_commute, pulses_unite,
-             pulses_trim)
+RATE_LAWS = (windows_add, decimations_multiply, stuffings_multiply, decimation_of_stuffed, coprime_rates_commute,
+             pulses_unite, pulses_trim)

@@ -92,7 +92,7 @@ def zero_taps(stage: Stage) -> LinearMap | None:
     if not stage.taps.any():
         return zero_between(stage, stage)
     taps, cut = read_taps(stage), []
-    for i, n in enumerate(stage.window):
+    for i in range(len(stage.window)):
         used = np.flatnonzero(taps.any(axis=tuple(j for j in range(taps.ndim) if j != i)))
         step = int(np.gcd.reduce(np.diff(used))) if len(used) > 1 else 1
         cut.append(Samples(int(used[0]), step, int(used[-1] - used[0]) // step + 1))

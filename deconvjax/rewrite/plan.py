@@ -71,7 +71,7 @@ def fired_laws(a: LinearMap) -> tuple[Firing, ...]:
 
 def _recipe(a: LinearMap) -> tuple[list[Any], Recipe]:
     leaves, treedef = jax.tree_util.tree_flatten(a)
-    key = (treedef, tuple(map(_key, leaves)), jax.config.jax_enable_x64)
+    key = (treedef, tuple(map(_key, leaves)), jnp.result_type(float))
     recipe = _RECIPES.get(key)
     if recipe is None:
         known = [leaf if _by_value(leaf) else arithmetic.leaf(i, leaf) for i, leaf in enumerate(leaves)]

@@ -95,7 +95,7 @@ def with_axes(stage: Stage, axes: tuple[int, ...], geometry: tuple[Axis, ...], s
 
 
 def joined(pair: Pair, fusions: tuple[Fusion, ...]) -> LinearMap | None:
-    """The one stage of two: taps convolved where both have them. None where that would change a dtype or a precision."""
+    """The one stage of two: taps convolved where both have them. None where that would change a dtype or precision."""
     outer, inner, space = pair.outer, pair.inner, space_of(pair.inner)
     geometry = tuple(fusion.axis for fusion in fusions)
     if inner.taps is None or outer.taps is None:
@@ -118,7 +118,8 @@ def _product(pair: Pair, fusions: tuple[Fusion, ...], geometry: tuple[Axis, ...]
                 for stage, axes in ((inner, pair.of_inner), (outer, pair.of_outer)))
     groups, contracted = _groups(outer, inner)
     if contracted is not None:
-        k_i, k_o = arithmetic.coarser(k_i, inner.groups or 1, contracted), arithmetic.coarser(k_o, outer.groups or 1, contracted)
+        k_i = arithmetic.coarser(k_i, inner.groups or 1, contracted)
+        k_o = arithmetic.coarser(k_o, outer.groups or 1, contracted)
     taps = arithmetic.merged(k_i, k_o, grid, contracted, dtype)
     stage = replace(outer, taps=taps, groups=groups, flip=False, conjugate=False, weak=weak)
     result = with_axes(stage, pair.axes, geometry, space)
@@ -126,7 +127,7 @@ def _product(pair: Pair, fusions: tuple[Fusion, ...], geometry: tuple[Axis, ...]
 
 
 def trimmed(outer: Stage, inner: Stage) -> LinearMap | None:
-    """A o B = (A E)(R B): samples that A never reads or that B always leaves zero are not computed (R, E: ↓ crop, ↑ pad).
+    """A o B = (A E)(R B): samples that A never reads or that B leaves zero are not computed (R, E: ↓ crop, ↑ pad).
 
     Decimation and crops go in, stuffing and zero pads go out. None where every sample matters.
     """

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 
 from deconvjax.rewrite.tap_values import FUNCTIONS, Shape, is_constant
 
@@ -42,9 +42,9 @@ class Term:
         return len(self.shape)
 
     @property
-    def aval(self) -> jax.core.ShapedArray:
+    def aval(self) -> ShapedArray:
         """What JAX's promotion rules ask a scalar for."""
-        return jax.core.ShapedArray(self.shape, self.dtype, weak_type=self.weak_type)
+        return ShapedArray(self.shape, self.dtype, weak_type=self.weak_type)
 
 
 def leaf(index: int, value: Any) -> Term:
