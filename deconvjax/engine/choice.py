@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ def strategy(name: str | None) -> Iterator[None]:
 
 
 def choose(
-    spec: Spec, kind: str, shape: Shape, dtype: object, platform: str = "cpu", *, channels_out: int | None = None
+    spec: Spec, kind: str, shape: Shape, dtype: Any, platform: str = "cpu", *, channels_out: int | None = None
 ) -> str:
     """argmin over strategies of the platform's cost rule: the name under which F, T or W of `spec` runs.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def reads(axis: Axis) -> int:
     return total
 
 
-def cost(spec: Spec, kind: str, batch: int, cin: int, cout: int, dtype: object) -> tuple[int, int]:
+def cost(spec: Spec, kind: str, batch: int, cin: int, cout: int, dtype: Any) -> tuple[int, int]:
     """(multiply-adds, bytes) = (B * prod(reads) * cin*cout/groups, itemsize * (|x| + |taps| + |y|)).
 
     The same for F, T and W, which read and write the same three arrays; `kind` is "F", "T" or "W". Scalar taps count

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 from deconvjax.axis import Axis
 from deconvjax.errors import ShapeError, complaint
 
-Precision = object  # what `precision=` of jax.lax takes, hashable
+Precision = Any  # what `precision=` of jax.lax takes, hashable
 
 Shape = tuple[int, ...]
 
