@@ -21,6 +21,7 @@ from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Spec
 
 SHORT, LONG = 32, 256  # samples per block
+PIECE = 1 << 19  # samples of all signals that are worked on at a time
 
 
 @dataclass(frozen=True)
@@ -64,28 +65,47 @@ def fits(spec: Spec) -> bool:
 fits_gradient = fits
 
 
-def _blocks(x: Array, b: Band) -> Array:
-    """(B, size, C) -> (B*C, blocks, inputs)."""
-    blocks = b.count + b.near - 1
+def _blocks(x: Array, b: Band, count: int) -> Array:
+    """(B, size, C) -> (B*C, count + near - 1 blocks, inputs)."""
+    blocks = count + b.near - 1
     x = jnp.swapaxes(x, 1, 2).reshape(-1, x.shape[1], 1)
     x = fit(x, [(b.pad, blocks * b.inputs - b.pad - x.shape[1])])
     return x.reshape(-1, blocks, b.inputs)
 
 
-def stage(x: Array, taps: Array, spec: Spec) -> Array:
-    """F."""
-    (axis,) = spec.axes
-    b = band(axis)
-    batch, _, channels = x.shape
-    source = _blocks(x, b)
-    matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
+def _piece(source: Array, matrix: Array, spec: Spec) -> Array:
+    """(n, count + near - 1, inputs) -> (n, count, outputs)."""
+    count = source.shape[1] - matrix.shape[0] + 1
     y = None
-    for w in range(b.near):
-        rows = source[:, w : w + b.count].reshape(-1, b.inputs)
+    for w in range(matrix.shape[0]):
+        rows = source[:, w : w + count].reshape(-1, source.shape[-1])
         part = lax.dot_general(rows, matrix[w], (((1,), (0,)), ((), ())), precision=spec.precision)
         y = part if y is None else y + part
     assert y is not None
-    y = y.reshape(batch, channels, b.count * b.outputs)[:, :, b.skip : b.skip + axis.out]
+    return y.reshape(source.shape[0], count, -1)
+
+
+def stage(x: Array, taps: Array, spec: Spec) -> Array:
+    """F; signals too long for the caches are run in pieces of time, all channels together."""
+    (axis,) = spec.axes
+    b = band(axis)
+    batch, _, channels = x.shape
+    signals = batch * channels
+    matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
+    length = max(1, PIECE // (signals * max(b.inputs, b.outputs)))
+    pieces = -(-b.count // length)
+    if pieces < 4:
+        y = _piece(_blocks(x, b, b.count), matrix, spec)
+    else:
+        source = _blocks(x, b, pieces * length)
+        shape = (signals, pieces * length, b.outputs)
+
+        def body(i: Array, y: Array) -> Array:
+            here = lax.dynamic_slice(source, (0, i * length, 0), (signals, length + b.near - 1, b.inputs))
+            return lax.dynamic_update_slice(y, _piece(here, matrix, spec), (0, i * length, 0))
+
+        y = lax.fori_loop(0, pieces, body, lax.full_like(x, 0, shape=shape))
+    y = y.reshape(batch, channels, -1)[:, :, b.skip : b.skip + axis.out]
     return jnp.swapaxes(y, 1, 2)
 
 
@@ -93,7 +113,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W: the gradient of the band, added up over the places where each tap stands."""
     (axis,) = spec.axes
     b = band(axis)
-    source = _blocks(x, b)
+    source = _blocks(x, b, b.count)
     y = jnp.swapaxes(y, 1, 2).reshape(-1, axis.out, 1)
     y = fit(y, [(b.skip, b.count * b.outputs - axis.out - b.skip)]).reshape(-1, b.outputs)
     turned = lax.optimization_barrier(y.T)

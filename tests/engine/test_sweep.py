@@ -7,7 +7,7 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import lower, rule
+from deconvjax.engine import banded, lower, rule
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.rule import Problem
 from tests.engine import oracle
@@ -53,6 +53,14 @@ def test_every_strategy(strategy):
             counted += any(rule.feasible(strategy, p) for p in kinds)
             run(seed, strategy, **limits)
     assert counted > 60
+
+
+def test_banded_in_pieces_of_time(monkeypatch):
+    """Long signals are cut; here every signal is long."""
+    monkeypatch.setattr(banded, "PIECE", 4)
+    with numpy_backend():
+        for seed in range(20_000, 20_100):
+            run(seed, "banded", groups=(None,), ranks=(1,), size=40)
 
 
 def test_transposed_taps_is_its_own_inverse():
