@@ -13,6 +13,7 @@ import numpy as np
 
 from deconvjax.errors import ShapeError, complaint
 
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A pytree of shapes and dtypes, hashable, so that a bound map stays a pytree with static structure."""
