@@ -12,7 +12,7 @@ from deconvjax.compat import onnx
 from deconvjax.errors import NotLinearError, ShapeError
 from tests.tolerance import assert_close
 
-OPERATORS = {"Conv": 6, "ConvTranspose": 11, "Resize": 39, "MaxUnpool": 2, "DepthToSpace": 2, "SpaceToDepth": 2,
+OPERATORS = {"Conv": 6, "ConvTranspose": 11, "Resize": 39, "MaxUnpool": 2, "DepthToSpace": 2, "SpaceToDepth": 4,
              "Col2Im": 5, "Upsample": 1}
 
 
