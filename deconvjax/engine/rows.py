@@ -19,7 +19,7 @@ from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Spec
 
 CHUNK = 16384  # accumulated numbers: what stays in the innermost caches
-UNROLL = 8
+UNROLL = 4
 
 
 def fits_gradient(spec: Spec) -> bool:

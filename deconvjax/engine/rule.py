@@ -124,15 +124,28 @@ def _cpu_dense(p: Problem) -> tuple[str, ...]:
     gathered = width * p.cin  # numbers that `columns` copies per place, and that `blocks` adds up per place
     scattered = math.prod(blocks.touched(c) for c in combs) * phases * p.cout
     products = ("columns", "blocks") if gathered < scattered else ("blocks", "columns")
+    if phases == 1 and _grouped_library(p):
+        return ("direct",) if _inside(p) else ("convolution",)
     if not _library(p, max(p.cin, p.cout * phases)) or min(p.cin, p.cout) < 8:
         return (*products, "convolution")
     if phases == 1:
-        inside = all(a.lo >= 0 and a.hi >= 0 and a.out <= a.size for a in spec.axes)
-        return ("direct", "convolution") if inside and len(spec.axes) == 2 else ("convolution", *products)
+        return ("direct", "convolution") if _inside(p) and len(spec.axes) == 2 else ("convolution", *products)
     if p.dtype == np.float32 and _uneven(p):
         return ("direct", *products)
     copied = p.batch * math.prod(c.count for c in combs) * gathered * p.dtype.itemsize
     return ("columns",) if copied <= CACHED or len(spec.axes) == 1 or width == 1 else ("convolution", "columns")
+
+
+def _inside(p: Problem) -> bool:
+    """No result outside the input: XLA then leaves the operands of a convolution in place."""
+    return all(a.lo >= 0 and a.hi >= 0 and a.out <= a.size for a in p.spec.axes)
+
+
+def _grouped_library(p: Problem) -> bool:
+    """Grouped with overlapping windows: the products would copy each sample once per tap."""
+    overlapping = all(a.down == a.up == 1 and a.window > 1 for a in p.spec.axes)
+    widest = max(p.cin, p.cout)
+    return (p.spec.groups or 1) > 1 and overlapping and len(p.spec.axes) == 2 and p.dtype == np.float32 and widest > 16
 
 
 def _library(p: Problem, widest: int) -> bool:
@@ -161,6 +174,8 @@ def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
     combs = [comb(a) for a in p.spec.axes]
     step, near = math.prod(c.step for c in combs), math.prod(blocks.touched(c) for c in combs)
     small = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize <= CACHED
+    if _grouped_library(p):
+        return ("direct",)
     if _library(p, p.cout) and near > 1 and (step == 1 or (small and len(combs) == 2 and p.dtype == np.float32)):
         return ("direct", "taps")
     return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
