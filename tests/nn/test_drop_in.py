@@ -213,8 +213,8 @@ def test_same_gradients(kind, flax_kind):
 )
 def test_dtypes_masks_and_precision(kind, flax_kind, options, x_dtype):
     x = (8 * data(2, 6, 4)).astype(x_dtype)
-    layers = [k(4, 4, 3, **options, bias_init=nnx.initializers.normal(), rngs=nnx.Rngs(0)) for k in (kind, flax_kind)]
-    got, want = (layer(x) for layer in layers)
+    layers = [k(4, 4, 3, **options, kernel_init=numbers, bias_init=numbers, rngs=RNGS) for k in (kind, flax_kind)]
+    got, want = nnx.jit(lambda layers, x: [layer(x) for layer in layers])(layers, x)
     assert got.dtype == want.dtype
     assert_close(got, want, units=32)
     assert layers[0].kernel[...].dtype == layers[1].kernel[...].dtype
