@@ -19,7 +19,7 @@ MOST = 90  # samples of one signal
 def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
     family = rng.choice([_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates],
-                        p=[0.35, 0.12, 0.14, 0.08, 0.09, 0.04, 0.03, 0.02, 0.13])
+                        p=[0.33, 0.12, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.11])
     return family(rng, longest)
 
 
@@ -188,6 +188,9 @@ def _borders(rng, longest):
     def draw(space):
         widths = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (1, 2)))
         fold = rng.random() < 0.4
+        if rng.random() < 0.4:  # zeros where the border is folded
+            pad = Stage(None, (Rate(lo=int(rng.integers(0, 3)), hi=int(rng.integers(0, 3))),), (-1,))
+            return _bound(Chain((Extend(widths, (-1,), "edge", fold=True), pad)), space)
         mode = str(rng.choice(["edge", "edge", "wrap"]))
         return _bound(Extend(widths, (int(rng.choice([-2, -1])),), mode, fold), space)
 
@@ -198,6 +201,9 @@ def _across_rates(rng, longest):
     """Filters on stuffed zeros after filters that decimate: the noble identities, whether factors fit or not."""
     def draw(space):
         k, fits = int(rng.integers(2, 4)), int(rng.integers(0, 3))
+        if rng.random() < 0.5:
+            slow = Stage(_taps(rng, 2) if fits else None, (Rate(down=k, dilation=k if fits else 1),), (-1,))
+            return _bound(Chain((Stage(_taps(rng, 2), (Rate(up=k, dilation=k),), (-1,)), slow)), space)
         if rng.random() < 0.5:
             rate = Rate(up=k, dilation=k if fits else 1, hi=k * int(rng.integers(0, 2)))
             return _bound(Stage(_taps(rng, 2), (rate,), (-1,)), space)
