@@ -16,7 +16,7 @@ from deconvjax.rewrite.laws_channels import is_kernel
 from deconvjax.rewrite.price import work
 from deconvjax.rewrite.stages import is_filter, is_scalar_filter, read_taps, space_of, with_axes, zero_between
 
-LARGEST = 1 << 20  # numbers; looking at more takes longer than it saves
+LARGEST = 1 << 21  # numbers; looking at more takes longer than it saves
 
 
 def _constant(stage: Stage) -> bool:
