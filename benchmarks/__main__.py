@@ -27,16 +27,20 @@ def main() -> None:
         return
     jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
-    records = run(options.quick, options.only)
+    mode = "quick" if options.quick else "full"
+    records = run(options.quick, options.only, mode)
     for s in summary(records):
         print(f"{s['column']:10s} vs {s['peer']:15s} {s['rows']:3d} rows, mean {s['mean']:.2f}, worst {s['worst']:.2f}")
     if not options.only:
-        write(records, "quick" if options.quick else "full", "cpu_quick" if options.quick else "cpu")
+        write(records, mode, FILES[mode])
     print(f"{time.perf_counter() - start:.0f} s")
 
 
-def run(quick: bool, only: str) -> list[dict]:
-    """All records, printed as they come."""
+FILES = {"quick": "cpu_quick", "full": "cpu"}
+
+
+def run(quick: bool, only: str, mode: str) -> list[dict]:
+    """All records, printed and written as they come: an interrupted run keeps its rows."""
     seconds = 0.25 if quick else 0.6
     records: list[dict] = []
     jobs = [(c, lambda c=c: measure(c, seconds=seconds, scan=not quick)) for c in cases.LAYERS]
@@ -48,6 +52,8 @@ def run(quick: bool, only: str) -> list[dict]:
         for record in job():
             records.append(record)
             print(_line(record), flush=True)
+        if not only:
+            write(records, f"{mode}, unfinished", FILES[mode])
     if not only or "flat" in only:
         sizes = cases.FLAT[:4] if quick else cases.FLAT
         records += flat_rows(sizes, seconds=seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,6 +14,7 @@ from benchmarks.cases import Layer
 from deconvjax import engine
 from deconvjax.engine.layout import canonical
 
+torch: Any
 try:
     import torch
 except ImportError:  # the table then has no torch columns
@@ -138,15 +140,15 @@ def _inference(run: Callable, x, k) -> Callable:
     return call
 
 
-def _torch_step(run: Callable, x, k, target) -> Callable:
+def _torch_step(run: Callable, x: Any, k: Any, target: Any) -> Callable:
     x, k = x.clone().requires_grad_(), k.clone().requires_grad_()
 
     def call():
         x.grad = k.grad = None
-        loss = 0.5 * ((run(x, k) - target) ** 2).sum()
+        loss: Any = 0.5 * ((run(x, k) - target) ** 2).sum()
         loss.backward()
         with torch.no_grad():
-            k.sub_(1e-9 * k.grad)
+            k.sub_(k.grad, alpha=1e-9)
         return x.grad
 
     return call

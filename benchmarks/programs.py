@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def build(program: Callable, *args: Array) -> Built:
     start = time.perf_counter()
     compiled = jax.jit(program).lower(*args).compile()
     seconds = time.perf_counter() - start
-    analysis = compiled.memory_analysis()
+    analysis: Any = compiled.memory_analysis()
     useful = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
     memory = analysis.temp_size_in_bytes / max(useful, 1)
     return Built(lambda: jax.block_until_ready(compiled(*args)), seconds, memory, compiled.as_text() or "")

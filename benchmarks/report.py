@@ -18,6 +18,7 @@ PEERS = ("lax", "flax", "jax_image", "torch", "scipy")
 def versions() -> dict[str, str]:
     """What was measured, on what."""
     found = {"python": platform.python_version(), "machine": platform.machine(), "cpus": str(os.cpu_count())}
+    found["load"] = f"{os.getloadavg()[0]:.1f}"  # other work on the machine makes every number below worth less
     for name in ("jax", "jaxlib", "flax", "torch", "scipy", "numpy"):
         try:
             found[name] = importlib.metadata.version(name)

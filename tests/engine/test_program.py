@@ -45,6 +45,7 @@ def cases():
     yield "dense 2-D", Spec((same2,) * 2), 32, 48, jnp.float32
     yield "few channels", Spec((same2,) * 2), 16, 3, jnp.float32
     yield "grouped", Spec((same2,) * 2, 4), 64, 64, jnp.float32
+    yield "grouped, overlapping", Spec((Axis(16, 3, 1, 1, 1, 1, 1),) * 2, 4), 32, 32, jnp.float32
     yield "depthwise", Spec((same2,) * 2, 21), 21, 21, jnp.float32
     yield "scalar", Spec((same2,) * 2, None), 8, 8, jnp.float32
     yield "1-D", Spec((Axis(256, 16, 1, 1, 8, 4, 4),)), 32, 32, jnp.float32
