@@ -39,7 +39,7 @@ def bilinear() -> Initializer:
     [0.25 0.75 0.75 0.25]
     """
 
-    def init(key: Any, shape: Any, dtype: Any = jnp.float_) -> jax.Array:
+    def init(key: Any, shape: Any, dtype: Any = float) -> jax.Array:
         del key
         window, (inner, outer) = _split(shape, "bilinear")
         if inner not in (1, outer):
@@ -85,7 +85,7 @@ def icnr(
     draw = jax.nn.initializers.lecun_normal() if base is None else base
     one_of(order, ("CRD", "DCR"), "icnr", "order")
 
-    def init(key: Any, shape: Any, dtype: Any = jnp.float_) -> jax.Array:
+    def init(key: Any, shape: Any, dtype: Any = float) -> jax.Array:
         window, (inner, outer) = _split(shape, "icnr")
         factors = integers(factor, len(window), "icnr", "factor", 1)
         if transposed:
@@ -185,7 +185,7 @@ def _polyphase(
     integer(groups, operator, "feature_group_count", 1)
     draw = jax.nn.initializers.variance_scaling(scale, "fan_in", distribution)
 
-    def init(key: Any, shape: Any, dtype: Any = jnp.float_) -> jax.Array:
+    def init(key: Any, shape: Any, dtype: Any = float) -> jax.Array:
         window, (inner, outer) = _split(shape, operator)
         stride = integers(strides, len(window), operator, "strides", 1)
         spread = integers(dilation, len(window), operator, "kernel_dilation", 1)
