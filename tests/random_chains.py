@@ -19,7 +19,7 @@ MOST = 90  # samples of one signal
 def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
     family = rng.choice([_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates],
-                        p=[0.33, 0.12, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.11])
+                        p=[0.32, 0.15, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.09])
     return family(rng, longest)
 
 

@@ -78,7 +78,8 @@ def report(seen, least, capsys):
         lines = [f"  {law.name:24s} fired {seen['fired'][law.name]:7d}   refused {seen['refused'][law.name]:7d}"
                  for law in LAWS]
         print("", *lines, sep="\n", file=sys.stderr)
-    assert seen["starved"] <= 1 + sum(seen["kinds"].values()) // 20000
+        print(f"  normal forms that depend on the brackets: {seen['starved']}", file=sys.stderr)
+    assert seen["starved"] <= least // 10  # 1 in 2,000 chains, all of them starved: see `starved`
     rare = [law.name for law in LAWS if seen["fired"][law.name] < least]
     never_refused = [law.name for law in LAWS if law.name not in UNCONDITIONAL and seen["refused"][law.name] < least]
     assert not rare and not never_refused, (rare, never_refused)
