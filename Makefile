@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks docs clean
+.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks clean
 
 help:  ## list these verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -61,9 +61,6 @@ notebooks: $(VENV)/.group-notebooks $(VENV)/.group-test  ## run every notebook i
 	set -e; for book in notebooks/*.ipynb; do \
 	    test -e "$$book" || { echo "no notebooks yet"; break; }; \
 	    $(BIN)/python -m nbconvert --to notebook --execute --inplace "$$book"; done
-
-docs: $(VENV)/.group-docs  ## the documentation site, warnings as errors
-	$(BIN)/python -m mkdocs build --strict
 
 clean:  ## remove what the verbs above made, .venv included
 	rm -rf $(VENV) build dist site demo-report .pytest_cache .ruff_cache .hypothesis
