@@ -24,7 +24,7 @@ RNG = np.random.default_rng(5)
 def test_multiply_adds_are_the_products_with_samples():
     """For taps without zeros they are the non-zero entries of the matrix of positions, channels included."""
     checked = 0
-    for number in range(600):
+    for number in range(900):
         for part in random_chain(np.random.default_rng([1, number])):
             if not isinstance(part, Stage) or part.taps is None:
                 continue

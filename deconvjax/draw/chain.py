@@ -24,7 +24,7 @@ def chain(a: LinearMap, *, plan: bool = True, theme: str = "light") -> Figure:
 
     >>> import deconvjax as dj
     >>> figure = dj.draw.chain((dj.downsample(2) @ dj.convolve([1, 2, 1])).on((8,)))
-    >>> [axis.get_title() for axis in figure.axes]
+    >>> [axis.get_title("left") for axis in figure.axes]
     ['as written', 'as it runs']
     """
     maps = [("as written", a)]

@@ -48,8 +48,8 @@ def checkerboard(a: LinearMap, *, margin: int | None = None, theme: str = "light
 
     >>> import deconvjax as dj, numpy as np
     >>> A = dj.conv_transpose(np.ones((3, 1, 1)), strides=2, padding="VALID").on((8, 1))
-    >>> dj.draw.checkerboard(A).axes[0].get_title()
-    'A 1: spread 67 % of the mean inside the border'
+    >>> dj.draw.checkerboard(A).axes[0].get_title("left")
+    'A 1: spread 64 % of the mean inside the border'
     """
     quarter = min(a.codomain.shape[: max(1, len(a.codomain.shape) - 1)]) // 4
     found = pattern(a, quarter if margin is None else margin)

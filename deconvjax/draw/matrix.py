@@ -28,7 +28,7 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
         theme: "light" or "dark".
 
     >>> import deconvjax as dj
-    >>> dj.draw.matrix(dj.upsample(2).on((3,))).axes[0].get_title()
+    >>> dj.draw.matrix(dj.upsample(2).on((3,))).axes[0].get_title("left")
     'A = upsample(2)   6 × 3'
     """
     values = np.asarray(a.matrix())

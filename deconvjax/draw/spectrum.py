@@ -59,7 +59,7 @@ def spectrum(a: LinearMap, *, samples: int = PROBE, theme: str = "light") -> Fig
 
     >>> import deconvjax as dj
     >>> figure = dj.draw.spectrum(dj.convolve(dj.filters.bilinear(2)) @ dj.upsample(2))
-    >>> [axis.get_title() for axis in figure.axes]
+    >>> [axis.get_title("left") for axis in figure.axes]
     ['after ↑2: the signal and 1 image', 'after the filter']
     """
     found = measure(a, samples)
