@@ -11,6 +11,7 @@ from benchmarks import cases
 from benchmarks.filters import filter_rows, flat_rows, resize_rows
 from benchmarks.layers import measure
 from benchmarks.report import summary, write
+from benchmarks.swap import rows as swapped_rows
 
 
 def main() -> None:
