@@ -34,6 +34,9 @@ def main() -> None:
         print(f"{s['column']:10s} vs {s['peer']:15s} {s['rows']:3d} rows, mean {s['mean']:.2f}, worst {s['worst']:.2f}")
     if not options.only:
         write(records, mode, FILES[mode])
+    if not options.only:
+        print("Flax models with their layers swapped:")
+        swapped_rows(0.25 if options.quick else 1.0, "U-Net" if options.quick else "")
     print(f"{time.perf_counter() - start:.0f} s")
 
 
