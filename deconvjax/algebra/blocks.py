@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from deconvjax.algebra.combine import add_trees, promote, reading, shapes_of
+from deconvjax.algebra.combine import Several, add_trees, promote, reading, shapes_of
 from deconvjax.algebra.linear_map import LinearMap
 from deconvjax.algebra.upstairs import final_map, static
 from deconvjax.errors import ShapeError, complaint
@@ -13,16 +13,11 @@ from deconvjax.space import Space
 
 
 @final_map
-class Stack(LinearMap):
+class Stack(Several):
     """x -> (A1 x, ..., An x)."""
 
     maps: tuple[LinearMap, ...]
     space: Space | None = static(default=None)
-
-    @property
-    def parts(self) -> tuple[LinearMap, ...]:
-        """The maps it is made of."""
-        return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
         return Stack(tuple(part.on(space.tree) for part in self.maps), space)
@@ -36,12 +31,6 @@ class Stack(LinearMap):
     def _transpose(self) -> LinearMap:
         return Row(tuple(part.T for part in self.maps), self._codomain())
 
-    def _conj(self) -> LinearMap:
-        return Stack(tuple(part.conj() for part in self.maps), self.space)
-
-    def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        return Stack(tuple(part.along(axes) for part in self.maps))
-
     def _label(self) -> str:
         return _list("stack", self.maps)
 
@@ -50,16 +39,11 @@ class Stack(LinearMap):
 
 
 @final_map
-class Row(LinearMap):
+class Row(Several):
     """(x1, ..., xn) -> A1 x1 + ... + An xn."""
 
     maps: tuple[LinearMap, ...]
     space: Space | None = static(default=None)
-
-    @property
-    def parts(self) -> tuple[LinearMap, ...]:
-        """The maps it is made of."""
-        return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
         spaces = space.split("row", len(self.maps))
@@ -80,12 +64,6 @@ class Row(LinearMap):
         landing = self._codomain()
         return Stack(tuple(reading(part.T, landing) for part in self.maps), landing)
 
-    def _conj(self) -> LinearMap:
-        return Row(tuple(part.conj() for part in self.maps), self.space)
-
-    def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        return Row(tuple(part.along(axes) for part in self.maps))
-
     def _label(self) -> str:
         return _list("row", self.maps)
 
@@ -94,16 +72,11 @@ class Row(LinearMap):
 
 
 @final_map
-class BlockDiagonal(LinearMap):
+class BlockDiagonal(Several):
     """(x1, ..., xn) -> (A1 x1, ..., An xn)."""
 
     maps: tuple[LinearMap, ...]
     space: Space | None = static(default=None)
-
-    @property
-    def parts(self) -> tuple[LinearMap, ...]:
-        """The maps it is made of."""
-        return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
         spaces = space.split("block_diagonal", len(self.maps))
@@ -117,12 +90,6 @@ class BlockDiagonal(LinearMap):
 
     def _transpose(self) -> LinearMap:
         return BlockDiagonal(tuple(part.T for part in self.maps), self._codomain())
-
-    def _conj(self) -> LinearMap:
-        return BlockDiagonal(tuple(part.conj() for part in self.maps), self.space)
-
-    def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        return BlockDiagonal(tuple(part.along(axes) for part in self.maps))
 
     def _label(self) -> str:
         return _list("block_diagonal", self.maps)

@@ -17,17 +17,33 @@ from deconvjax.errors import ShapeError, complaint, draw_chain
 from deconvjax.space import Space
 
 
-@final_map
-class Chain(LinearMap):
-    """(A1 o A2 o ... o An)(x): written left to right as in mathematics, the rightmost acts first."""
+class Several(LinearMap):
+    """A map made of a tuple of maps, whatever it does with them; what is done part by part is written here once."""
 
-    maps: tuple[LinearMap, ...]
-    space: Space | None = static(default=None)
+    maps: tuple[LinearMap, ...]  # a field of every concrete one
 
     @property
     def parts(self) -> tuple[LinearMap, ...]:
         """The maps it is made of."""
         return self.maps
+
+    def _conj(self) -> LinearMap:
+        return self._made_of(tuple(part.conj() for part in self.maps), self.space)
+
+    def _along(self, axes: tuple[int, ...]) -> LinearMap:
+        return self._made_of(tuple(part.along(axes) for part in self.maps), None)
+
+    def _made_of(self, maps: tuple[LinearMap, ...], space: Space | None) -> LinearMap:
+        kind: Any = type(self)
+        return kind(maps, space)
+
+
+@final_map
+class Chain(Several):
+    """(A1 o A2 o ... o An)(x): written left to right as in mathematics, the rightmost acts first."""
+
+    maps: tuple[LinearMap, ...]
+    space: Space | None = static(default=None)
 
     def _bind(self, space: Space) -> LinearMap:
         bound: list[LinearMap] = []
@@ -53,12 +69,6 @@ class Chain(LinearMap):
     def _transpose(self) -> LinearMap:
         return Chain(tuple(part.T for part in reversed(self.maps)), self._codomain())
 
-    def _conj(self) -> LinearMap:
-        return Chain(tuple(part.conj() for part in self.maps), self.space)
-
-    def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        return Chain(tuple(part.along(axes) for part in self.maps))
-
     def _label(self) -> str:
         return " @ ".join(f"({part._label()})" if isinstance(part, Sum) else part._label() for part in self.maps)
 
@@ -69,16 +79,11 @@ class Chain(LinearMap):
 
 
 @final_map
-class Sum(LinearMap):
+class Sum(Several):
     """(A1 + A2 + ... + An)(x)."""
 
     maps: tuple[LinearMap, ...]
     space: Space | None = static(default=None)
-
-    @property
-    def parts(self) -> tuple[LinearMap, ...]:
-        """The maps it is made of."""
-        return self.maps
 
     def _bind(self, space: Space) -> LinearMap:
         bound = tuple(part.on(space.tree) for part in self.maps)
@@ -98,12 +103,6 @@ class Sum(LinearMap):
     def _transpose(self) -> LinearMap:
         landing = self._codomain()
         return Sum(tuple(reading(part.T, landing) for part in self.maps), landing)
-
-    def _conj(self) -> LinearMap:
-        return Sum(tuple(part.conj() for part in self.maps), self.space)
-
-    def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        return Sum(tuple(part.along(axes) for part in self.maps))
 
     def _label(self) -> str:
         return " + ".join(part._label() for part in self.maps).replace("+ -", "- ")
