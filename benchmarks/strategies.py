@@ -86,8 +86,8 @@ def times(problem: Problem, seconds: float) -> dict[str, float]:
     table = STAGES if problem.kind == "F" else GRADIENTS
     calls = {}
     for name in rule.candidates(problem):
-        if name == "direct" and problem.kind == "W" and spec.groups != 1:
-            continue  # minutes, never the best
+        if name == "direct" and problem.kind == "W" and spec.groups != 1 and rule.pick(problem, "cpu") != "direct":
+            continue  # a naive loop: minutes
         compiled = jax.jit(lambda x, b, name=name: table[name](x, b, spec)).lower(x, b).compile()
         calls[name] = lambda compiled=compiled: jax.block_until_ready(compiled(x, b))
     timing = paired(calls, seconds=seconds)
