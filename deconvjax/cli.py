@@ -24,6 +24,8 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "demo": Command("blur and decimate real photographs, and learn to undo it", "deconvjax.demo.command", "demo"),
     "explore": Command("write an interactive page: the window and the matrix, live", "deconvjax.draw.explore", "draw"),
+    "figures": Command("write the figures of convolution arithmetic, transposed ones too", "deconvjax.draw.figures",
+                       "draw"),
     "train": Command("train a segmentation model", "deconvjax.segmentation.training.train_command", "train"),
     "evaluate": Command("score a trained model", "deconvjax.segmentation.training.evaluate_command", "train"),
     "predict": Command("masks for pictures, or an exported model", "deconvjax.segmentation.training.predict_command",

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "axis": {"numpy"},
     "filters": {"numpy"},
     "errors": set(),
-    "draw": EVERYONE | {"matplotlib"},
+    "draw": EVERYONE | {"matplotlib", "PIL", "ipywidgets"},  # PIL comes with matplotlib
     "nn": EVERYONE | {"flax", "optax"},
     "segmentation": EVERYONE | {"flax", "optax", "orbax", "grain", "skimage", "sklearn", "PIL", "tqdm",
                                 "tensorboardX", "scipy"},

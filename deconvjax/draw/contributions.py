@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deconvjax.algebra import LinearMap
-from deconvjax.draw.matrix import LEGIBLE, number
-from deconvjax.draw.style import Theme, blank, drawing
+from deconvjax.draw.cells import heat
+from deconvjax.draw.style import blank, drawing
 from deconvjax.errors import ShapeError, complaint
 
 
@@ -30,10 +29,20 @@ def contributions(a: LinearMap, index: int | tuple[int, ...], *, theme: str = "l
     where = (index,) if isinstance(index, int) else tuple(index)
     reads, paints = both_views(a, where)
     limit = max(float(np.abs(reads).max()), float(np.abs(paints).max())) or 1.0
+    planes = [_plane(reads), _plane(paints)]
+    lines = all(plane.shape[0] == 1 for plane in planes)  # one over the other, or side by side
     with drawing(theme) as colours:
-        figure, (left, right) = blank(8.4, 3.6 if reads.ndim > 1 else 2.4, 2)
-        _field(left, reads, limit, colours, f"output {where} reads")
-        _field(right, paints, limit, colours, f"input {where} paints")
+        if lines:
+            longest = max(plane.shape[1] for plane in planes)
+            figure, axes = blank(float(np.clip(0.36 * longest + 0.6, 3.6, 9.0)), 2.5, rows=2)
+        else:
+            figure, axes = blank(8.4, 3.8, 2)
+        for axis, plane, title in zip(axes, planes, (f"output {where} reads", f"input {where} paints"), strict=True):
+            heat(axis, plane, limit, colours)
+            axis.set_title(title)
+            axis.set_xlabel("" if lines and axis is axes[0] else "sample")
+            if plane.shape[0] == 1:
+                axis.set_yticks([])
     return figure
 
 
@@ -50,16 +59,5 @@ def both_views(a: LinearMap, index: tuple[int, ...]) -> tuple[np.ndarray, np.nda
     return row, column
 
 
-def _field(axis: Axes, values: np.ndarray, limit: float, colours: Theme, title: str) -> None:
-    plane = values.reshape(1, -1) if values.ndim == 1 else values.reshape(values.shape[0], -1)
-    axis.imshow(plane, cmap=colours.diverging, vmin=-limit, vmax=limit, interpolation="nearest")
-    axis.set_title(title)
-    axis.set_yticks([] if values.ndim == 1 else range(plane.shape[0]))
-    axis.set_xlabel("sample")
-    if max(plane.shape) > LEGIBLE:
-        return
-    axis.set_xticks(range(plane.shape[1]))
-    for (y, x), value in np.ndenumerate(plane):
-        if value:
-            axis.text(x, y, number(value), ha="center", va="center", fontsize=8,
-                      color="white" if abs(value) > 0.6 * limit else "black")
+def _plane(values: np.ndarray) -> np.ndarray:
+    return values.reshape(1, -1) if values.ndim == 1 else values.reshape(values.shape[0], -1)

@@ -18,7 +18,10 @@ from deconvjax.errors import complaint
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a drawing; hues are Okabe and Ito's, told apart by every common colour vision."""
+    """The colours of a drawing; hues are Okabe and Ito's, told apart by every common colour vision.
+
+    Zero has the colour of the paper in both diverging scales (berlin is Crameri's, for dark paper).
+    """
 
     paper: str
     ink: str
@@ -39,7 +42,7 @@ THEMES = {
     "light": Theme(paper="#ffffff", ink="#1b1f24", faint="#c7ccd1", input="#56B4E9", output="#3FB594", window="#E69F00",
                    stuffed="#f4f5f6", pad="#ffffff", diverging="RdBu_r", sequential="viridis", cycle=_HUES),
     "dark": Theme(paper="#14181d", ink="#e6e9ec", faint="#4a525b", input="#2F86BE", output="#0C8E69", window="#E69F00",
-                  stuffed="#242a31", pad="#14181d", diverging="RdBu_r", sequential="viridis",
+                  stuffed="#242a31", pad="#14181d", diverging="berlin", sequential="viridis",
                   cycle=("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#0072B2")),
 }
 
@@ -61,7 +64,7 @@ def drawing(name: str) -> Iterator[Theme]:
         "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.edgecolor": colours.faint,
         "axes.titlecolor": colours.ink, "xtick.color": colours.ink, "ytick.color": colours.ink,
         "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False, "axes.spines.right": False,
-        "legend.frameon": False, "axes.prop_cycle": cycler(color=colours.cycle), "svg.fonttype": "none",
+        "legend.frameon": False, "axes.prop_cycle": cycler(color=colours.cycle),
     }
     with mpl.rc_context(settings):
         yield colours
@@ -69,6 +72,11 @@ def drawing(name: str) -> Iterator[Theme]:
 
 class Drawing(Figure):
     """A figure that belongs to no window manager, so that nothing leaks, and that notebooks show by themselves."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """As ever; text stays text in an SVG, and the same drawing gives the same file."""
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "deconvjax"}):
+            super().savefig(fname, **options)
 
     def _repr_png_(self) -> bytes:
         page = io.BytesIO()

@@ -66,12 +66,12 @@ def test_arithmetic_draws_the_cells():
     assert len([p for p in right.patches if isinstance(p, Rectangle)]) == 25
     frame = cells[-1]
     assert (frame.get_x(), frame.get_y(), frame.get_width()) == (2, 1, 3)
-    assert left.get_title() == "input 3 × 3, window 3 × 3" and right.get_title() == "output 5 × 5"
+    assert left.get_title("left") == "input 3 × 3, window 3 × 3" and right.get_title("left") == "output 5 × 5"
 
 
 def test_arithmetic_fuses_a_chain():
     left = draw.arithmetic((dj.downsample(2) @ dj.convolve([1, 2, 1])).on((9,))).axes[0]
-    assert left.get_title() == "input 9, window 3"
+    assert left.get_title("left") == "input 9, window 3"
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".html"])
