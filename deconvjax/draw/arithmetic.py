@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.text import Text
@@ -19,6 +20,7 @@ from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves.stage import Stage
 
 LEAST = (5, 3)  # cells a panel is wide at least, so that its title fits above it
+MANY = 400  # stuffed zeros beyond which they are not written in
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,13 @@ class Scene:
         self.taps: np.ndarray | None = None
         if x is not None:
             self._write(a, stage, x)
-        for y, row_kind in enumerate(self.rows.kinds):
-            for column, column_kind in enumerate(self.columns.kinds):
-                _cell(left, column, y, _both(row_kind, column_kind), colours)
+        _cells(left, {(x, y): _both(row, column) for y, row in enumerate(self.rows.kinds)
+                      for x, column in enumerate(self.columns.kinds)}, colours)
         out_rows, out_columns = _two(self.outs, 1)
-        self.cells = [_cell(right, column, y, "output", colours)
-                      for y in range(out_rows) for column in range(out_columns)]
+        _cells(right, {(x, y): "output" for y in range(out_rows) for x in range(out_columns)}, colours)
+        self.here = Rectangle((0, 0), 1, 1, facecolor=colours.output, edgecolor=colours.ink, linewidth=2.2, zorder=2)
+        right.add_patch(self.here)
         self.moving: list[Patch | Text] = []
-        self.here: Patch | None = None
         _frame(left, max(LEAST[0], len(self.columns.kinds)), len(self.rows.kinds),
                f"input {_times(tuple(axis.size for axis in stage.geometry))}, window {_times(stage.window)}")
         _frame(right, max(LEAST[1], out_columns), out_rows, f"output {_times(self.outs)}")
@@ -166,8 +167,6 @@ class Scene:
                                        expected=f"0 to {total - 1}", fix="choose a step inside the output"))
         for artist in self.moving:
             artist.remove()
-        if self.here is not None:
-            self.here.set(linewidth=0.8, zorder=1, alpha=0.55)
         row, column = (int(w) for w in _two(np.unravel_index(step, self.outs), 0))
         ys, xs = self.rows.reads[row], self.columns.reads[column]
         window: list[Patch] = [Rectangle((x, y), 1, 1, facecolor=self.colours.window, alpha=0.45, edgecolor="none",
@@ -177,23 +176,28 @@ class Scene:
         self.moving = [self.left.add_patch(patch) for patch in window]
         if self.taps is not None:
             self.moving += [self.left.text(x + 0.95, y + 0.95, number(self.taps[j, i]), fontsize=6,
-                                           ha="right", va="bottom")
+                                           color=self.colours.ink, ha="right", va="bottom")
                             for j, y in enumerate(ys) for i, x in enumerate(xs)]
-        self.here = self.cells[step]
-        self.here.set(linewidth=2.2, zorder=2, alpha=1.0)
+        self.here.set_xy((column, row))
         for made_at, text in enumerate(self.made):
             text.set_visible(made_at <= step)
 
 
-def _cell(axis: Axes, x: int, y: int, kind: str, colours: Theme) -> Patch:
-    if kind == "stuffed":
-        axis.text(x + 0.5, y + 0.5, "0", ha="center", va="center", color=colours.ink, alpha=0.55, fontsize=7)
-    if kind == "cropped":
-        axis.plot([x, x + 1], [y, y + 1], color=colours.faint, linewidth=0.8)
-    face = colours.stuffed if kind == "cropped" else getattr(colours, kind)
-    return axis.add_patch(Rectangle((x, y), 1, 1, facecolor=face, linewidth=0.8,
-                                    edgecolor=colours.ink if kind in ("input", "output") else colours.faint,
-                                    linestyle="--" if kind == "pad" else "-", alpha=0.55 if kind == "output" else 1.0))
+def _cells(axis: Axes, kinds: dict[tuple[int, int], str], colours: Theme) -> None:
+    """Unit squares at (x, y), one collection for each kind and named so: thousands of patches would take seconds."""
+    for kind in dict.fromkeys(kinds.values()):
+        corners = [at for at, found in kinds.items() if found == kind]
+        squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
+        axis.add_collection(PolyCollection(
+            squares, facecolor=colours.stuffed if kind == "cropped" else getattr(colours, kind), label=kind,
+            edgecolor=colours.ink if kind in ("input", "output") else colours.faint, linewidth=0.8,
+            linestyle="--" if kind == "pad" else "-", alpha=0.55 if kind == "output" else 1.0, zorder=1), autolim=False)
+        if kind == "cropped":
+            axis.add_collection(LineCollection([[(x, y), (x + 1, y + 1)] for x, y in corners], colors=colours.faint,
+                                               linewidth=0.8, label="crossed out"), autolim=False)
+        if kind == "stuffed" and len(corners) <= MANY:
+            for x, y in corners:
+                place(axis, x + 0.5, y + 0.5, "0", colours.ink, 1.3).set_alpha(0.5)
 
 
 def _cut(line: Line, axis: Axis | None) -> slice:

@@ -10,6 +10,7 @@ from PIL import Image
 from deconvjax import draw
 from deconvjax.cli import main
 from deconvjax.draw.arithmetic import scene
+from deconvjax.draw.cells import CellText, on
 from deconvjax.draw.figures import FIGURES
 from deconvjax.draw.style import THEMES, drawing
 
@@ -60,10 +61,16 @@ def values(name, transposed, x):
 
 
 def drawn(axis, colours):
-    """{(row, column): kind} of the cells."""
+    """{(row, column): kind} of the cells, by their colours."""
     kinds = {to_rgba(getattr(colours, kind)): kind for kind in ("input", "stuffed", "pad")}
-    return {(int(p.get_y()), int(p.get_x())): kinds[p.get_facecolor()] for p in axis.patches
-            if p.get_fill() and p.get_facecolor() in kinds}
+    kinds[to_rgba(colours.output, 0.55)] = "output"
+    found = {}
+    for cells in axis.collections:
+        for path in cells.get_paths():
+            x, y = path.vertices.min(0)
+            found[int(y), int(x)] = kinds[tuple(cells.get_facecolor()[0])]
+            assert (path.vertices.max(0) == (x + 1, y + 1)).all()
+    return found
 
 
 def under(axis, colours):
@@ -86,14 +93,16 @@ def test_every_cell_of_every_step(name, transposed):
     for step, (at, window) in enumerate(windows.items()):
         shown.show(step)
         assert under(left, colours) == window
-        strong = [p for p in right.patches if p.get_linewidth() > 2]
-        assert [(int(p.get_y()), int(p.get_x())) for p in strong] == [at]
+        assert [(p.get_y(), p.get_x()) for p in right.patches] == [at]
         visible = [text.get_text() for text in right.texts if text.get_visible()]
         assert visible == [f"{v:g}" for v in made.ravel()[:step + 1]]
     assert drawn(left, colours) == {(int(r), int(c)): kind for (r, c), kind in np.ndenumerate(cells)}
-    written = [text.get_text() for text in left.texts if type(text).__name__ == "CellText"]
+    written = [text.get_text() for text in left.texts if text.get_color() == on(colours.input)]
     assert written == [str(v) for v in x.ravel()]
-    assert len(right.patches) == made.size
+    taps = [text.get_text() for text in left.texts if not isinstance(text, CellText)]
+    forward = [str(1 + n % 5) for n in range(figure.k**2)]
+    assert taps == (forward[::-1] if transposed else forward)
+    assert drawn(right, colours) == dict.fromkeys(windows, "output")
 
 
 @pytest.mark.slow
