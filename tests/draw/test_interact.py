@@ -11,18 +11,7 @@ from PIL import Image
 
 from deconvjax import draw
 from deconvjax.errors import ShapeError
-
-
-def by_loops(n, k, s, p, d, a, transposed):
-    """The matrix along one axis, from the definition: y[m] = sum_j k[j] x[m s + j d - p], or its transpose."""
-    out = (n - 1) * s - 2 * p + d * (k - 1) + 1 + a if transposed else (n + 2 * p - d * (k - 1) - 1) // s + 1
-    long, short = (out, n) if transposed else (n, out)
-    forward = np.zeros((short, long))
-    for m in range(short):
-        for j in range(k):
-            if 0 <= m * s + j * d - p < long:
-                forward[m, m * s + j * d - p] += j + 1
-    return forward.T if transposed else forward
+from tests.draw.loops import Setting
 
 
 @pytest.fixture(scope="module")
@@ -30,21 +19,22 @@ def panel():
     return draw.interact()
 
 
-SETTINGS = [(6, 3, 2, 1, 1, 0, False), (8, 3, 1, 2, 2, 0, False), (4, 4, 2, 1, 1, 0, True), (3, 2, 3, 0, 2, 2, True)]
+SETTINGS = [Setting(6, 3, 2, 1, 1, 0, 0), Setting(8, 3, 1, 2, 2, 0, 0), Setting(4, 4, 2, 1, 1, 0, 1),
+            Setting(3, 2, 3, 0, 2, 2, 1)]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)))
 def test_what_the_sliders_draw(panel, setting):
     n, k, s, p, d, a, transposed = setting
-    panel.set(size=n, kernel=k, stride=s, padding=p, dilation=d, output_padding=a, transposed=transposed)
-    want = by_loops(*setting)
+    panel.set(size=n, kernel=k, stride=s, padding=p, dilation=d, output_padding=a, transposed=bool(transposed))
+    want = setting.matrix()
     window, matrix = panel.figures
     assert (matrix.axes[0].images[0].get_array() == want).all()
     assert (matrix.axes[1].images[0].get_array() == want.T).all()
     assert window.axes[1].get_title("left") == f"output {len(want)} × {len(want)}"
     assert window.axes[0].get_title("left") == f"input {n} × {n}, window {k} × {k}"
     assert (np.asarray(panel.plane.matrix()) == np.kron(want, want)).all()  # the same along both axes
-    assert panel.controls["output_padding"].disabled is not transposed
+    assert panel.controls["output_padding"].disabled is not bool(transposed)
     pictures = [child for child in panel.box.children if hasattr(child, "format")]
     shown = [Image.open(io.BytesIO(picture.value)) for picture in pictures]
     inches = [figure.get_size_inches() for figure in panel.figures]
