@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks clean
+.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks notebooks-short docs clean
 
 help:  ## list these verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -57,10 +57,15 @@ bench-strategies: $(VENV)/.group-test  ## where the engine's choice of lowering 
 bench-gpu: $(VENV)/.group-bench  ## the same tables on an NVIDIA GPU
 	$(BIN)/python -m benchmarks --platform gpu
 
-notebooks: $(VENV)/.group-notebooks $(VENV)/.group-test  ## run every notebook in place
-	set -e; for book in notebooks/*.ipynb; do \
-	    test -e "$$book" || { echo "no notebooks yet"; break; }; \
-	    $(BIN)/python -m nbconvert --to notebook --execute --inplace "$$book"; done
+notebooks: $(VENV)/.group-notebooks $(VENV)/.group-test  ## run every notebook, and keep the outputs
+	$(BIN)/python notebooks/run.py --write
+
+notebooks-short: $(VENV)/.group-notebooks $(VENV)/.group-test  ## run every notebook in its short form, change nothing
+	$(BIN)/python notebooks/run.py --short
+
+docs: $(VENV)/.group-docs $(VENV)/.group-test  ## the site, into site/: built with warnings as errors, its links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	$(BIN)/python -m docs.links site
 
 clean:  ## remove what the verbs above made, .venv included
 	rm -rf $(VENV) build dist site demo-report .pytest_cache .ruff_cache .hypothesis

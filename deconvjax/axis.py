@@ -89,15 +89,23 @@ class Axis:
 def compose_alignment(
     outer: tuple[Fraction, Fraction], inner: tuple[Fraction, Fraction]
 ) -> tuple[Fraction, Fraction]:
-    """(a2, b2) after (a1, b1): input = a1*(a2 n + b2) + b1, the two coordinate maps in one."""
+    """input = a1*(a2 n + b2) + b1: the coordinate maps (a2, b2) after (a1, b1) in one.
+
+    >>> a, b = compose_alignment((Fraction(2), Fraction(1)), (Fraction(1, 2), Fraction(0)))
+    >>> print(a, b)
+    1 1/2
+    """
     return inner[0] * outer[0], inner[0] * outer[1] + inner[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """Two axes in one: `axis`, and the spacing each operand's taps take in the full convolution that merges them.
+    """taps = dilate(k_inner, inner_spacing) * dilate(k_outer, outer_spacing), on a grid of `axis.dilation`.
 
-    taps = dilate(k_inner, inner_spacing) * dilate(k_outer, outer_spacing), on a grid of `axis.dilation`.
+    Two axes in one: `axis`, and the spacing each operand's taps take in the full convolution that merges them.
+
+    >>> fuse(Axis(size=4, window=3), Axis(size=8, down=2)).outer_spacing
+    2
     """
 
     axis: Axis
@@ -106,7 +114,7 @@ class Fusion:
 
 
 def fuse(outer: Axis, inner: Axis) -> Fusion | None:
-    """outer after inner as one axis, or None where that is not exact: the two fusions behind every multirate law.
+    """outer o inner = one axis, or None where that is not exact: the two fusions behind every multirate law.
 
     I.   outer.up == 1:    taps = k_i * dilate(k_o, i.down)    exact when (o.lo <= 0 or i.lo >= i.taps - i.down)
                                                                  and (o.hi <= 0 or i.down*i.out - i.lo >= i.dense)
@@ -162,10 +170,13 @@ def same_padding(size: int, taps: int, stride: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """An axis that has not met its input: everything of `Axis` but the sizes.
+    """size -> Axis(size, window, ...): an axis that has not met its input, everything of `Axis` but the sizes.
 
     `same` leaves the pads to the input ("upper" puts the odd one on the high side, "lower" on the low side); `size`,
     where given, is the only input size accepted (the transpose of a map whose output size was fixed).
+
+    >>> Rate(down=2, same="upper").axis(7, 3, "conv", "axis 0").out
+    4
     """
 
     up: int = 1

@@ -23,7 +23,7 @@ def override() -> str | None:
 
 @contextmanager
 def strategy(name: str | None) -> Iterator[None]:
-    """Run every stage bound inside with the named lowering: for measurement and for tests.
+    """choose(...) = name, inside: every stage bound there runs with that lowering, for measurement and for tests.
 
     The name is part of JAX's cache keys and of the bound primitive, so functions compiled outside are traced anew.
     A strategy that cannot run a given stage leaves it to the cost rule. None restores the rule.
@@ -39,7 +39,7 @@ def strategy(name: str | None) -> Iterator[None]:
 def choose(
     spec: Spec, kind: str, shape: Shape, dtype: Any, platform: str = "cpu", *, channels_out: int | None = None
 ) -> str:
-    """argmin over strategies of the platform's cost rule: the name under which F, T or W of `spec` runs.
+    """strategy = argmin of the platform's cost rule: the name under which F, T or W of `spec` runs.
 
     `shape` is that of x, the data side of F, for all three kinds: `(B, *size, Cin)`; `channels_out` is Cout (Cin where
     not given). `kind` is "F", "T" or "W".

@@ -1,0 +1,1 @@
+"""The documentation site: what is generated, from what, and the check of what was built."""
