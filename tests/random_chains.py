@@ -16,8 +16,9 @@ from tests.random_maps import LARGEST, MOST, random_map
 
 def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
-    family = rng.choice([_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates],
-                        p=[0.32, 0.15, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.09])
+    family = rng.choice(
+        [_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates, _weights],
+        p=[0.3, 0.15, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.09, 0.02])
     return family(rng, longest)
 
 
@@ -208,6 +209,19 @@ def _across_rates(rng, longest):
         return _bound(Stage(_taps(rng, 2) if fits else None, (Rate(down=k),), (-1,)), space)
 
     return _grow(rng, _space((int(rng.integers(6, 13)),)), longest, draw)
+
+
+def _weights(rng, longest):
+    """Filters whose every tap meets one sample, between filters that take such weights in, or cannot."""
+    def draw(space):
+        n = space.shape[0]
+        if n == 2 and rng.random() < 0.6:
+            dilation = int(rng.integers(1, 4))
+            return _bound(Stage(_taps(rng, 2), (Rate(up=dilation + 1, dilation=dilation),), (-1,)), space)
+        rate = Rate(dilation=int(rng.integers(1, 3)), down=int(rng.integers(1, 3)))
+        return _bound(Stage(_taps(rng, 2), (rate,), (-1,)), space)
+
+    return _grow(rng, _space((int(rng.integers(2, 6)),)), longest, draw)
 
 
 def _casts(rng, longest):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -54,11 +55,11 @@ class Stage(LinearMap):
         inner, outer = self.taps.shape[-2] * self.groups, self.taps.shape[-1]
         return (outer, inner) if self.flip else (inner, outer)
 
-    @property
+    @cached_property
     def geometry(self) -> tuple[Axis, ...]:
         """The axes of a bound stage, sizes known."""
         shape = self._bound_space("geometry").shape
-        return tuple(Axis(shape[axis], n, r.dilation, r.up, r.down, r.lo, r.hi)
+        return tuple(_axis(shape[axis], n, r.dilation, r.up, r.down, r.lo, r.hi)
                      for axis, n, r in zip(self.axes, self.window, self.rates, strict=True))
 
     @property
@@ -94,6 +95,10 @@ class Stage(LinearMap):
         return replace(self, rates=tuple(Rate.of(axis) for axis in axes), space=space)
 
     def _codomain(self) -> Space:
+        return self._landing
+
+    @cached_property
+    def _landing(self) -> Space:
         space = self._bound_space("codomain")
         shape = list(space.shape)
         for axis, geometry in zip(self.axes, self.geometry, strict=True):
@@ -141,12 +146,15 @@ class Stage(LinearMap):
         return naming.latex(self)
 
     def _dtype(self, dtype: Any) -> Any:
-        if self.taps is None:
+        if self.taps is None or dtype.kind == "f" and self.weak and self.taps.dtype.kind != "c":
             return dtype
         return jnp.result_type(dtype, _WEAK[np.dtype(self.taps.dtype).kind] if self.weak else self.taps.dtype)
 
 
 _WEAK: dict[str, Any] = {"b": 1, "i": 1, "u": 1, "f": 1.0, "V": 1.0, "c": 1j}  # V: bfloat16 and its like
+
+
+_axis = lru_cache(maxsize=65536)(Axis)  # one object for equal axes: what is known of an axis is found faster
 
 
 def _complex(taps: Any) -> bool:

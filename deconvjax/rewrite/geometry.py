@@ -135,7 +135,7 @@ def _is_read(axis: Axis, m: int) -> bool:
     return any(0 <= place <= (axis.out - 1) * axis.down and place % axis.down == 0 for place in places)
 
 
-def _solutions(axis: Axis) -> Iterable[tuple[Samples, Samples]]:
+def solutions(axis: Axis) -> Iterable[tuple[Samples, Samples]]:
     """Per tap, the outputs it serves and the inputs it reads, in step."""
     common = math.gcd(axis.down, axis.up)
     step_n, step_m = axis.up // common, axis.down // common
@@ -153,7 +153,7 @@ def _solutions(axis: Axis) -> Iterable[tuple[Samples, Samples]]:
             yield Samples(start, step_n, count), Samples(m, step_m, count)
 
 
-def _hull(sets: list[Samples]) -> Samples | None:
+def hull(sets: list[Samples]) -> Samples | None:
     """The coarsest progression that holds all of them."""
     if not sets:
         return None
@@ -169,7 +169,7 @@ def live(axis: Axis) -> Samples | None:
     >>> live(Axis(size=3, up=2, lo=1, hi=2))
     Samples(start=1, step=2, count=3)
     """
-    return _hull([n for n, _ in _solutions(axis)])
+    return hull([n for n, _ in solutions(axis)])
 
 
 @lru_cache(maxsize=65536)
@@ -179,7 +179,7 @@ def read(axis: Axis) -> Samples | None:
     >>> read(Axis(size=9, window=2, dilation=2, down=4, lo=-1, hi=0))
     Samples(start=1, step=2, count=4)
     """
-    return _hull([m for _, m in _solutions(axis)])
+    return hull([m for _, m in solutions(axis)])
 
 
 def common_samples(a: Samples | None, b: Samples | None) -> Samples | None:
@@ -217,8 +217,12 @@ def used_taps(axis: Axis) -> Samples | None:
     >>> used_taps(Axis(size=4, window=7, up=2, down=2, lo=3, hi=3))
     Samples(start=1, step=2, count=3)
     """
-    used = [j for j in range(axis.window) if next(iter(_solutions(_one_tap(axis, j))), None)]
-    return _hull([Samples(j, 1, 1) for j in used])
+    return hull([Samples(j, 1, 1) for j in range(axis.window) if meets(axis, j)])
+
+
+def meets(axis: Axis, j: int) -> bool:
+    """True where tap j meets at least one sample."""
+    return next(iter(solutions(_one_tap(axis, j))), None) is not None
 
 
 def _one_tap(axis: Axis, j: int) -> Axis:
@@ -241,7 +245,7 @@ def one_pulse(outer: Axis, inner: Axis) -> Axis | None:
     >>> one_pulse(Axis(size=6, down=2), Axis(size=3, up=2, hi=1))       # down 2 after up 2
     Axis(size=3, window=1, dilation=1, up=1, down=1, lo=0, hi=0)
     """
-    first, second = next(iter(_solutions(outer)), None), next(iter(_solutions(inner)), None)
+    first, second = next(iter(solutions(outer)), None), next(iter(solutions(inner)), None)
     if first is None or second is None:
         return None
     (n, m), (carried, p) = first, second

@@ -12,7 +12,7 @@ Rewriting: TypeAlias = Callable[..., LinearMap | None]
 Pattern: TypeAlias = Callable[[LinearMap], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Law:
     """law(*operands) -> an equal map, or None where the side condition fails: an equation with its condition.
 
@@ -43,6 +43,34 @@ class Law:
     def __call__(self, *operands: LinearMap) -> LinearMap | None:
         """The equal map, or None."""
         return self.rewrite(*operands) if self.speaks(*operands) else None
+
+
+class Speakers:
+    """Which laws speak of which maps: a map is asked every pattern once, and the answers are one number, its kind.
+
+    >>> from deconvjax.rewrite import LAWS
+    >>> import deconvjax as dj
+    >>> table = Speakers(LAWS)
+    >>> kind = table.kind(dj.downsample(2).on((6,)))
+    >>> [law.name for law in table.of(LAWS, kind, kind)][:3]
+    ['common factor', 'lone sample', 'decimations multiply']
+    """
+
+    def __init__(self, laws: tuple[Law, ...]) -> None:
+        self._patterns = tuple(dict.fromkeys(pattern for law in laws for pattern in law.patterns))
+        self._known: dict[Any, tuple[Law, ...]] = {}
+
+    def kind(self, a: LinearMap) -> int:
+        """The patterns that fit `a`, one bit each."""
+        return sum(1 << place for place, fits in enumerate(self._patterns) if fits(a))
+
+    def of(self, laws: tuple[Law, ...], *kinds: int) -> tuple[Law, ...]:
+        """Those of `laws` that speak of the first of maps of these kinds, or of the first few; in their order."""
+        key = laws, kinds
+        if key not in self._known:
+            self._known[key] = tuple(law for law in laws if len(law.patterns) <= len(kinds) and all(
+                kind >> self._patterns.index(pattern) & 1 for kind, pattern in zip(kinds, law.patterns, strict=False)))
+        return self._known[key]
 
 
 def law(*patterns: Pattern, lossless: bool = True) -> Callable[[Rewriting], Law]:

@@ -7,6 +7,7 @@ from deconvjax.axis import Axis, Fusion
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite.geometry import live, one_pulse, pick, place, read, reduced, unite
 from deconvjax.rewrite.law import law
+from deconvjax.rewrite.one_to_one import is_one_to_one, needed_taps
 from deconvjax.rewrite.stages import (
     Pair,
     fused,
@@ -19,6 +20,7 @@ from deconvjax.rewrite.stages import (
     space_of,
     trimmed,
     with_axes,
+    with_taps,
 )
 
 
@@ -131,6 +133,26 @@ def _line(pair: Pair) -> LinearMap | None:
     return joined(pair, fusions) if fusions is not None else None
 
 
+@law(is_scalar_filter, is_scalar_filter)
+def weights_in_line(outer: Stage, inner: Stage) -> LinearMap | None:
+    """(q*) o diag(w) = (q w)*, diag(w) o (q*) = (w q)*: weights on single samples go into the taps of their neighbour
+
+    Weights are a filter whose every tap meets one sample. Only where the product needs no more taps than either had.
+    """
+    pair = paired(outer, inner)
+    assert pair is not None
+    busy = [k for k, (o, i) in enumerate(zip(pair.of_outer, pair.of_inner, strict=True)) if max(o.window, i.window) > 1]
+    if len(busy) != 1 or trimmed(outer, inner) is not None:
+        return None
+    o, i = pair.of_outer[busy[0]], pair.of_inner[busy[0]]
+    fusions = fused(pair) if is_one_to_one(o) or is_one_to_one(i) else None
+    needed = needed_taps(fusions[busy[0]], o.window, i.window) if fusions is not None else None
+    if fusions is None or needed is None or needed.count > max(o.window, i.window):
+        return None
+    product = joined(pair, fusions)
+    return with_taps(product, pair.axes[busy[0]], needed) if isinstance(product, Stage) else product
+
+
 @law(is_filter, is_stage)
 def noble_identity(outer: Stage, inner: Stage) -> LinearMap | None:
     """((↑k q)* o ↑k) o B = ↑k o ((q*) o B): a filter on stuffed zeros works at the low rate, next to what comes before
@@ -178,5 +200,6 @@ def filters_merge(outer: Stage, inner: Stage) -> LinearMap | None:
 
 
 FILTER_LAWS_OF_ONE = (lone_sample,)
-FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, idle_samples, noble_identity)
+FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, idle_samples, noble_identity,
+               weights_in_line)
 COSTED_FILTER_LAWS = (filters_merge,)

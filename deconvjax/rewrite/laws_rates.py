@@ -10,6 +10,7 @@ from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.geometry import live, on_taps, one_pulse, reduced, used_taps
 from deconvjax.rewrite.law import law
+from deconvjax.rewrite.one_to_one import smallest_rates
 from deconvjax.rewrite.stages import (
     is_filter,
     is_pulse,
@@ -36,7 +37,7 @@ def common_factor(stage: Stage) -> LinearMap | None:
     slim = tuple(reduced(axis) for axis in geometry)
     if any(axis is None or live(axis) is None for axis in slim):
         return zero_between(stage, stage)
-    axes = tuple(axis for axis in slim if axis is not None)
+    axes = tuple(smallest_rates(axis) for axis in slim if axis is not None)
     idle = stage.groups is None and len(axes) > (stage.taps is not None) and any(axis.is_identity for axis in axes)
     if axes == geometry and not idle:
         return None

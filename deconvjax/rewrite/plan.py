@@ -20,6 +20,7 @@ from deconvjax.rewrite.law import Law
 from deconvjax.rewrite.laws import LAWS
 from deconvjax.rewrite.laws_borders import COSTED_BORDER_LAWS
 from deconvjax.rewrite.laws_channels import scalar_outside
+from deconvjax.rewrite.laws_filters import filters_merge
 from deconvjax.rewrite.price import chain_work, work
 from deconvjax.rewrite.simplify import Firing, Record, flat, moves, simplify, with_scalars
 from deconvjax.rewrite.stages import space_of
@@ -27,6 +28,7 @@ from deconvjax.space import Space
 
 AHEAD = COSTED_BORDER_LAWS  # worth their price only for what they lead to
 STEPS = tuple(law for law in LAWS if not law.lossless and law not in (scalar_outside, *AHEAD))
+MOST = max(len(law.patterns) for law in LAWS)  # maps that one law looks at
 KEPT = 1024  # plans remembered
 LARGEST = 1 << 23  # bytes of constant taps that a plan may depend on by value
 
@@ -156,9 +158,8 @@ def _inside(part: LinearMap, record: Record) -> LinearMap:
 
 def _cheapest(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap]:
     """Step by step, the rewriting that saves most, until none saves anything."""
-    tried: dict[Any, Any] = {}
     while True:
-        best = max(_candidates(parts, record, tried), key=lambda found: found[0], default=None)
+        best = max(_candidates(parts, record), key=lambda found: found[0], default=None)
         if best is None:
             ahead = _ahead(parts, space, record)
             if ahead is None:
@@ -167,7 +168,7 @@ def _cheapest(parts: list[LinearMap], space: Space, record: Record) -> list[Line
             continue
         _, law, where, count, result = best
         _write(record, law, parts[where:where + count], result)
-        parts = _simplified(_replaced(parts, where, count, result), space)
+        parts = _simplified(_replaced(parts, where, count, result), space, record)
 
 
 def _replaced(parts: list[LinearMap], where: int, count: int, result: LinearMap) -> list[LinearMap]:
@@ -181,44 +182,52 @@ def _write(record: Record, law: Law, operands: list[LinearMap], result: LinearMa
 Found = tuple[float, Law, int, int, LinearMap]
 
 
-def _candidates(parts: list[LinearMap], record: Record, tried: dict[Any, Any]) -> Iterator[Found]:
-    """(gain, law, where, how many, what of it) for every costed law at every place where it saves something.
-
-    `tried` remembers what was found for the same maps, kept with them so that no id is used twice.
-    """
+def _candidates(parts: list[LinearMap], record: Record) -> Iterator[Found]:
+    """(gain, law, where, how many, what of it) for every costed law at every place where it saves something."""
+    tried = record.memory.tried
     for where in range(len(parts)):
-        for law in STEPS:
-            count = len(law.patterns)
-            operands = parts[where:where + count]
-            if not law.speaks(*operands):
-                continue
+        for law in record.memory.speakers(STEPS, parts[where:where + MOST]):
+            operands = parts[where:where + len(law.patterns)]
             key = (law.name, *map(id, operands))
             if key not in tried:
-                result = law.rewrite(*operands)
-                gain = _gain(operands, flat((result,), record, descend=False)) if result is not None else 0.0
-                tried[key] = operands, result, gain
+                gain, result = _tried(law, operands)
+                tried[key] = operands, gain, result
                 if result is None and record.refused is not None:
                     record.refused.append(law)
-            _, result, gain = tried[key]
-            if gain > 0:
-                yield gain, law, where, count, result
+            _, gain, result = tried[key]
+            if gain > 0 and result is not None:
+                yield gain, law, where, len(operands), result
+
+
+def _tried(law: Law, operands: list[LinearMap]) -> tuple[float, LinearMap | None]:
+    """What a costed law makes of `operands` and what that saves; products of constant taps are priced uncomputed."""
+    if law is filters_merge and all(arithmetic.is_constant(part.taps) for part in operands):  # type: ignore[attr-defined]
+        outlines = (replace(part, taps=arithmetic.outline(part.taps)) for part in operands)  # type: ignore[attr-defined]
+        product = law.rewrite(*outlines)
+        if not isinstance(product, Stage):
+            return 0.0, product
+        gain = _gain(operands, [replace(product, taps=replace(product.taps, work=0))])
+        return gain, law.rewrite(*operands) if gain > 0 else product
+    result = law.rewrite(*operands)
+    return _saved(operands, result), result
+
+
+def _saved(operands: list[LinearMap], result: LinearMap | None) -> float:
+    return 0.0 if result is None else _gain(operands, flat((result,), Record(), descend=False))
 
 
 def _ahead(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap] | None:
     """Laws that save nothing themselves, followed by what they make possible."""
     for where in range(len(parts)):
-        for law in AHEAD:
-            count = len(law.patterns)
-            operands = parts[where:where + count]
-            if not law.speaks(*operands):
-                continue
+        for law in record.memory.speakers(AHEAD, parts[where:where + MOST]):
+            operands = parts[where:where + len(law.patterns)]
             result = law.rewrite(*operands)
             if result is None:
                 if record.refused is not None:
                     record.refused.append(law)
                 continue
-            inner = Record(refused=record.refused)
-            trial = _simplified(_replaced(parts, where, count, result), space)
+            inner = record.aside()
+            trial = _simplified(_replaced(parts, where, len(operands), result), space, record)
             trial = _cheapest(trial, space, inner)
             if _gain(parts, trial) > 0:
                 _write(record, law, operands, result)
@@ -227,9 +236,10 @@ def _ahead(parts: list[LinearMap], space: Space, record: Record) -> list[LinearM
     return None
 
 
-def _simplified(parts: list[LinearMap], space: Space) -> list[LinearMap]:
+def _simplified(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap]:
+    """The normal form; not written down, and not counted among the refusals."""
     whole = parts[0] if len(parts) == 1 else Chain(tuple(parts), space)
-    return flat((simplify(whole),), Record(), descend=False)
+    return flat((simplify(whole, Record(memory=record.memory)),), Record(), descend=False)
 
 
 def _gain(before: list[LinearMap], after: list[LinearMap]) -> float:
@@ -246,7 +256,7 @@ def _folded(parts: list[LinearMap], scalars: list[Any], record: Record) -> list[
         for i in sorted(filters, key=lambda i: _effort(parts[i])):
             stage = parts[i]
             here = stage._codomain()
-            result = record.apply(scalar_outside, Scaled(scalar, Identity(here), here), stage)
+            result = record.first((scalar_outside,), Scaled(scalar, Identity(here), here), stage)
             if result is not None:
                 parts[i] = result
                 break

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from deconvjax.algebra import Atomic, BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
+from deconvjax.axis import Axis
 from deconvjax.engine.cost import reads
 from deconvjax.leaves.diagonal import Diagonal
 from deconvjax.leaves.extend import Extend
@@ -39,9 +40,6 @@ class Work:
     def price(self) -> float:
         """multiply_adds + bytes/8."""
         return self.multiply_adds + self.bytes / 8
-
-
-_reads = lru_cache(maxsize=65536)(reads)
 
 
 def work(a: LinearMap) -> Work:
@@ -100,14 +98,17 @@ def _carried(a: LinearMap) -> int:
     """The fewest samples through which everything passes."""
     assert a.space is not None
     sizes = a.space.size, a._codomain().size
-    if not isinstance(a, Stage):
-        return min(sizes)
-    for axis in a.geometry:
+    return _passing(a.geometry, *sizes) if isinstance(a, Stage) else min(sizes)
+
+
+@lru_cache(maxsize=65536)
+def _passing(geometry: tuple[Axis, ...], before: int, behind: int) -> int:
+    for axis in geometry:
         alive, seen = live(axis), read(axis)
         if alive is None or seen is None:
             return 0
-        sizes = sizes[0] // axis.size * seen.count, sizes[1] // axis.out * alive.count
-    return min(sizes)
+        before, behind = before // axis.size * seen.count, behind // axis.out * alive.count
+    return min(before, behind)
 
 
 def _other(a: LinearMap, landing: Space) -> Work:
@@ -129,21 +130,25 @@ def stage_work(a: Stage) -> Work:
     """Products with samples; the samples that are read, the taps, and all that is written."""
     space, landing = a.space, a._codomain()
     assert space is not None
-    carried = space.size
-    for axis in a.geometry:
-        seen = read(axis)
-        carried = carried // axis.size * (seen.count if seen is not None else 0)
     width = landing.dtype.itemsize
+    fewer, products, samples = _counted(a.geometry)
+    carried = space.size // samples * fewer
     if a.taps is None:
         return Work(0, (carried + landing.size) * width)
-    geometry = a.geometry
-    products = math.prod(_reads(axis) for axis in geometry)
-    others = space.size // math.prod(axis.size for axis in geometry)
+    others = space.size // samples
     if a.groups is not None:
         cin, cout = a.channels
         others = others // cin * (cin * cout // a.groups)
     made = getattr(a.taps, "work", 0)
     return Work(products * others + made, (carried + landing.size + math.prod(a.taps.shape)) * width)
+
+
+@lru_cache(maxsize=65536)
+def _counted(geometry: tuple[Axis, ...]) -> tuple[int, int, int]:
+    """(samples that are read, products with samples, samples) of one window's axes."""
+    seen = [read(axis) for axis in geometry]
+    return (math.prod(each.count if each is not None else 0 for each in seen), math.prod(map(reads, geometry)),
+            math.prod(axis.size for axis in geometry))
 
 
 def _bytes(space: Space) -> int:

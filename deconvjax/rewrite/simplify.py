@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from deconvjax.algebra import (
     Sum,
     Zero,
 )
-from deconvjax.rewrite.law import Law
+from deconvjax.rewrite.law import Law, Speakers
 from deconvjax.rewrite.laws import LAWS
 from deconvjax.rewrite.stages import space_of
 from deconvjax.rewrite.taps import times
@@ -47,27 +47,65 @@ class Firing:
         return self.result._label()
 
 
+class Memory:
+    """What is known of the maps met so far: their kinds, and those that no lossless law changes.
+
+    Maps are known by identity (equality would compare taps), and kept, so that no identity is used twice.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[int, tuple[LinearMap, int]] = {}
+        self.settled: set[tuple[int, ...]] = set()
+        self.tried: dict[Any, Any] = {}  # what costed laws made of maps: the plan's
+
+    def speakers(self, laws: tuple[Law, ...], operands: Sequence[LinearMap]) -> tuple[Law, ...]:
+        """Those of `laws` that speak of the first of `operands`, or of the first few."""
+        return SPEAKERS.of(laws, *map(self.kind, operands))
+
+    def kind(self, a: LinearMap) -> int:
+        """`Speakers.kind`, asked once."""
+        found = self._kinds.get(id(a))
+        if found is None:
+            found = self._kinds[id(a)] = a, SPEAKERS.kind(a)
+        return found[1]
+
+
 @dataclass(slots=True)
 class Record:
     """What happened while rewriting; the tests count refusals too."""
 
     fired: list[Firing] = field(default_factory=list)
     refused: list[Law] | None = None
+    memory: Memory = field(default_factory=Memory)
 
-    def apply(self, law: Law, *operands: LinearMap) -> LinearMap | None:
-        """law(*operands), written down."""
-        if not law.speaks(*operands):
+    def aside(self) -> Record:
+        """A record of a trial, which remembers what this one does."""
+        return Record(refused=self.refused, memory=self.memory)
+
+    def first(self, laws: tuple[Law, ...], *operands: LinearMap) -> LinearMap | None:
+        """What the first of `laws` that does not refuse makes of `operands`, written down."""
+        for law in self.memory.speakers(laws, operands):
+            result = law.rewrite(*operands)
+            if result is not None:
+                self.fired.append(Firing(law, operands, result))
+                return result
+            if self.refused is not None:
+                self.refused.append(law)
+        return None
+
+    def lossless(self, *operands: LinearMap) -> LinearMap | None:
+        """`first` of the lossless laws; operands on which they have all refused are not offered again."""
+        names = tuple(map(id, operands))
+        if names in self.memory.settled:
             return None
-        result = law.rewrite(*operands)
-        if result is not None:
-            self.fired.append(Firing(law, operands, result))
-        elif self.refused is not None:
-            self.refused.append(law)
+        result = self.first(LOSSLESS[len(operands)], *operands)
+        if result is None:
+            self.memory.settled.add(names)
         return result
 
 
-LOSSLESS_OF_ONE = tuple(law for law in LAWS if law.lossless and len(law.patterns) == 1)
-LOSSLESS_OF_TWO = tuple(law for law in LAWS if law.lossless and len(law.patterns) == 2)
+SPEAKERS = Speakers(LAWS)
+LOSSLESS = {n: tuple(law for law in LAWS if law.lossless and len(law.patterns) == n) for n in (1, 2)}
 
 
 def simplify(a: LinearMap, record: Record | None = None) -> LinearMap:
@@ -132,17 +170,15 @@ def _chain(maps: Iterable[LinearMap], space: Space, record: Record) -> LinearMap
 
 def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
     """One law on the map at `position`, or on it and the one it acts on; where to go on, None where nothing fired."""
-    for rule in LOSSLESS_OF_ONE:
-        result = record.apply(rule, parts[position])
-        if result is not None:
-            parts[position:position + 1] = flat((result,), record)
-            return position + 1
+    result = record.lossless(parts[position])
+    if result is not None:
+        parts[position:position + 1] = flat((result,), record)
+        return position + 1
     if position + 1 < len(parts):
-        for rule in LOSSLESS_OF_TWO:
-            result = record.apply(rule, parts[position], parts[position + 1])
-            if result is not None:
-                parts[position:position + 2] = flat((result,), record)
-                return position + 2
+        result = record.lossless(*parts[position:position + 2])
+        if result is not None:
+            parts[position:position + 2] = flat((result,), record)
+            return position + 2
     return None
 
 

@@ -10,7 +10,7 @@ from deconvjax.algebra import Chain, Identity, LinearMap, Zero
 from deconvjax.axis import Axis, Fusion, Rate
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
-from deconvjax.rewrite.geometry import common_samples, live, normal, pick, place, read, reduced, unite
+from deconvjax.rewrite.geometry import Samples, common_samples, live, normal, on_taps, pick, place, read, reduced, unite
 from deconvjax.space import Space
 
 
@@ -53,6 +53,8 @@ def is_scalar_filter(candidate: LinearMap) -> bool:
 
 def paired(outer: Stage, inner: Stage) -> Pair | None:
     """Both over the union of their axes; None where one of them has channels and the other leaves its window."""
+    if outer.axes == inner.axes:
+        return Pair(outer, inner, outer.axes, tuple(map(normal, outer.geometry)), tuple(map(normal, inner.geometry)))
     axes = tuple(sorted({*outer.axes, *inner.axes}))
     if any(stage.groups is not None and stage.axes != axes for stage in (outer, inner)):
         return None
@@ -92,6 +94,16 @@ def with_axes(stage: Stage, axes: tuple[int, ...], geometry: tuple[Axis, ...], s
             taps = arithmetic.reshape(taps, window_of(tuple(geometry[i] for i in keep)))
     rates = tuple(Rate.of(normal(geometry[i])) for i in keep)
     return replace(stage, taps=taps, rates=rates, axes=tuple(axes[i] for i in keep), space=space)
+
+
+def with_taps(stage: Stage, axis: int, kept: Samples) -> LinearMap:
+    """`stage` with only these taps of its window along `axis`: the others are zero, or meet no sample."""
+    i = stage.axes.index(axis)
+    cut = [(0, 1, n) for n in stage.window]
+    start = stage.window[i] - 1 - kept.last if stage.flip else kept.start
+    cut[i] = (start, kept.step, kept.count)
+    geometry = tuple(on_taps(g, kept) if k == i else g for k, g in enumerate(stage.geometry))
+    return with_axes(replace(stage, taps=arithmetic.chosen(stage.taps, cut)), stage.axes, geometry, space_of(stage))
 
 
 def joined(pair: Pair, fusions: tuple[Fusion, ...]) -> LinearMap | None:
