@@ -77,14 +77,19 @@ __all__ = [
     "zero",
 ]
 
-# Opened when first named: some need Flax or matplotlib, which composing operators does not.
-_LATER = ("check", "compat", "draw", "filters", "nn", "segmentation")
+# Opened when first named: some need Flax or matplotlib, which composing operators does not. With the extra each needs.
+_LATER = {"check": "", "compat": "", "draw": "draw", "filters": "", "nn": "", "segmentation": "train"}
 
 
 def __getattr__(name: str) -> ModuleType:
     """`dj.nn`, `dj.draw` and their like, imported on first use."""
     if name in _LATER:
-        return importlib.import_module(f"{__name__}.{name}")
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as missing:
+            if _LATER[name]:
+                missing.add_note(f"dj.{name} needs it: pip install 'deconvjax[{_LATER[name]}]'")
+            raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -42,9 +42,8 @@ def pages() -> Iterator[Page]:
     """The vocabulary by its groups, then every public module by itself."""
     for group, names in vocabulary():
         title, _, more = group.partition(": ")
-        title, _, rest = title.partition(", ")
-        slug = re.sub(r"\W+", "-", title.lower()).strip("-")
-        yield Page(f"api/dj-{slug}.md", title, sentence(more or rest) if more or rest else "",
+        slug = re.sub(r"\W+", "-", title.partition(", ")[0].lower())
+        yield Page(f"api/dj-{slug}.md", title, sentence(more) if more else "",
                    tuple(f"{PACKAGE}.{name}" for name in names))
     for module in modules():
         title = module.__name__.removeprefix(PACKAGE + ".")
@@ -93,7 +92,7 @@ def index() -> str:
     """The page of all names: what each is, in one line, and where it is explained."""
     parts = ["# API", "Every public name, its equation, and where it is explained. `dj` is `import deconvjax as dj`."]
     for page in pages():
-        rows = [[f"[{code(short(name))}][{name}]", *_summary(name)] for name in page.names]
+        rows = [[f"[{code(short(name))}][{where(name)}]", *_summary(name)] for name in page.names]
         parts += [f"## [{page.title}]({page.path.removeprefix('api/')})",
                   table(["name", "is", ""], rows) if rows else page.intro.partition("\n\n")[0]]
     return "\n\n".join(parts) + "\n"
@@ -109,6 +108,15 @@ def value(name: str) -> object:
     return getattr(importlib.import_module(module), last)
 
 
+def where(name: str) -> str:
+    """The full name under which Griffe finds it: a function that shares its module's name is looked for inside it.
+
+    >>> where("deconvjax.nn.swap"), where("deconvjax.nn.Conv")
+    ('deconvjax.nn.swap.swap', 'deconvjax.nn.Conv')
+    """
+    return f"{name}.{name.rpartition('.')[2]}" if getattr(value(name), "__module__", "") == name else name
+
+
 def _summary(name: str) -> tuple[str, str]:
     found = value(name)
     documented = callable(found) or type(found).__module__.startswith(PACKAGE)
@@ -119,5 +127,6 @@ def _summary(name: str) -> tuple[str, str]:
 
 def _entry(name: str) -> str:
     """A directive for mkdocstrings, then the figure that belongs to the name."""
-    directive = f"::: {name}\n    options:\n      heading: {short(name)}\n      toc_label: {name.rpartition('.')[2]}"
+    label = name.rpartition(".")[2]
+    directive = f"::: {where(name)}\n    options:\n      heading: {short(name)}\n      toc_label: {label}"
     return "\n\n".join([directive, *([figure_markdown(name, "../")] if name in FIGURES else [])])

@@ -5,7 +5,9 @@ Nothing is run here: `make notebooks` runs them. MathML is drawn by the browser 
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from latex2mathml.converter import convert
@@ -26,7 +28,7 @@ def page(path: Path) -> tuple[str, dict[str, bytes]]:
         if cell.cell_type == "markdown":
             cell.source = formulas(linked(cell.source, f"notebooks/{path.name}"))
         else:
-            cell.outputs = [output for output in map(_shown, cell.outputs) if output]
+            cell.outputs = list(_shown(cell.outputs))
     text, resources = MarkdownExporter().from_notebook_node(book, {"unique_key": path.stem, "output_files_dir": "."})
     pictures = {Path(name).name: data for name, data in resources["outputs"].items()}
     return _outputs(text), pictures
@@ -41,22 +43,29 @@ def formulas(text: str) -> str:
     return "".join(pieces)
 
 
-def _shown(output: NotebookNode) -> NotebookNode | None:
-    """An output as a page can show it: formulas as MathML, a widget as its picture, or else not at all."""
-    data = output.get("data", {})
-    if _WIDGET in data and not any(kind.startswith("image/") for kind in data):
-        return None
-    if "text/latex" in data:
-        data["text/html"] = f"<div>{convert(data.pop('text/latex').strip().strip('$'), display='block')}</div>"
-    return output
+def _shown(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Outputs as a page can show them: what was printed in one piece, formulas as MathML, widgets as their pictures."""
+    for kind, group in itertools.groupby(outputs, lambda output: output.get("name")):
+        several = list(group)
+        if kind:
+            several[0].text = "".join(output.text for output in several)
+            yield several[0]
+            continue
+        for output in several:
+            data = output.get("data", {})
+            if "text/latex" in data:
+                formula = convert(data.pop("text/latex").strip().strip("$"), display="block")
+                data["text/html"] = f"<div>{formula}</div>"
+            if _WIDGET not in data or any(kind.startswith("image/") for kind in data):
+                yield output
 
 
 def _outputs(text: str) -> str:
     """What a cell printed, in a block of its own kind."""
     def block(found: re.Match[str]) -> str:
-        printed = "\n".join(line[4:] for line in found[0].strip("\n").split("\n"))
-        return f"\n\n``` {{ .text .output }}\n{printed.rstrip()}\n```\n\n"
+        printed = "\n".join(line[4:] for line in found[0].strip("\n").split("\n")).rstrip()
+        return f"\n\n``` {{ .text .output }}\n{printed}\n```\n\n" if printed else "\n\n"
 
     code = re.split(r"(^```.*?^```$)", text, flags=re.S | re.M)
-    code[::2] = [re.sub(r"(?:\n\n)(?:    .*\n|\n(?=    ))+", block, piece) for piece in code[::2]]
+    code[::2] = [re.sub(r"\n\n(?:    .*\n|\n(?=    ))+", block, piece) for piece in code[::2]]
     return "".join(code)

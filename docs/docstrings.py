@@ -30,6 +30,8 @@ def opening(text: str) -> tuple[str, str]:
     left, colon, right = text.partition(": ")
     if colon and _EQUATION.search(left):
         return left, right
+    if colon and _EQUATION.search(right) and len(left) < 60:
+        return right.rstrip("."), left
     return (text.rstrip("."), "") if _EQUATION.search(text) else ("", text)
 
 
@@ -55,7 +57,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
         line = lines[at]
         if _SECTION.match(line):
             end = _while(lines, at + 1, lambda text: not text or text.startswith("    "))
-            yield from ["", line, *_items([text for text in lines[at + 1:end] if text]), ""]
+            yield from ["", line, *_items([text for text in lines[at + 1:end] if text], line == "Raises:"), ""]
         elif line.lstrip().startswith(">>> "):
             end = _while(lines, at, lambda text: bool(text.strip()))
             indent = len(line) - len(line.lstrip())
@@ -74,8 +76,8 @@ def _while(lines: list[str], at: int, holds: Any) -> int:
     return next((n for n in range(at, len(lines)) if not holds(lines[n])), len(lines))
 
 
-def _items(lines: list[str]) -> Iterator[str]:
-    """Items of a section; one that speaks of several arguments is said for each."""
+def _items(lines: list[str], raises: bool) -> Iterator[str]:
+    """Items of a section; one that speaks of several arguments is said for each, and lines that go on are indented."""
     groups: list[list[str]] = []
     for line in lines:
         if (_ITEM.match(line) and not line.startswith("     ")) or not groups:
@@ -84,9 +86,9 @@ def _items(lines: list[str]) -> Iterator[str]:
             groups[-1].append(line)
     for first, *more in [part for group in groups for part in _errors(group)]:
         found = _ITEM.match(first)
-        for name in found[1].split(", ") if found else [""]:
+        for name in found[1].split(", ") if found and not raises else [found[1] if found else ""]:
             yield f"    {name}: {prose(found[2])}" if found else prose(first)
-            yield from map(prose, more)
+            yield from (f"        {prose(line.strip())}" for line in more)
 
 
 def _errors(lines: list[str]) -> list[list[str]]:

@@ -87,13 +87,13 @@ def page() -> str:
     """The page of all figures."""
     parts = ["# Gallery", _INTRO, "## Convolution arithmetic", _ARITHMETIC]
     for name, t in ARITHMETIC.items():
-        title = name.replace("_", " ").replace("no strides", "stride 1").replace("strides", f"stride {t.s}")
+        title = name.replace("_", " ").replace(" no strides", ", stride 1").replace(" strides", f", stride {t.s}")
         numbers = f"i = {t.i}, k = {t.k}, s = {t.s}, p = {t.p}" + (f", d = {t.d}" if t.d > 1 else "")
         parts += [f"### {title[0].upper()}{title[1:]}", f"{numbers}; the convolution, then its transpose.",
                   picture(name, "gif", title), picture(f"{name}_transposed", "gif", f"{title}, transposed")]
     parts.append("## Maps and drawings")
     for name in FIGURES:
-        parts += [f"### [{short(name)}][{name}]", figure_markdown(name)]
+        parts += [f"### {short(name)}", figure_markdown(name)]
     return "\n\n".join(parts) + "\n"
 
 

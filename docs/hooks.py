@@ -25,9 +25,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
     paths = [page.path for page in api.pages()]
     config.nav = [
-        "index.md", "question.md", {"Notebooks": of("notebooks")}, "gallery.md", "frameworks.md", "laws.md",
+        {"Home": "index.md"}, "question.md", {"Notebooks": of("notebooks")}, "gallery.md", "frameworks.md", "laws.md",
         {"Benchmarks": of("benchmarks")}, "command-line.md",
-        {"API": ["api/index.md", {"dj": [path for path in paths if path.startswith("api/dj-")]}, *_nested(paths)]},
+        {"API": ["api/index.md", {"dj": [path for path in paths if path.startswith("api/dj-")]},
+                 *_nested([path for path in paths if not path.startswith("api/dj-")])]},
         {"Project": ["contributing.md", "changelog.md"]},
     ]
     return config

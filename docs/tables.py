@@ -10,6 +10,7 @@ import os
 from deconvjax.cli import COMMANDS, main
 from deconvjax.compat import table as compat_table
 from deconvjax.rewrite import LAWS
+from docs.docstrings import opening
 from docs.markup import code, fence, literal, sentence, table
 
 # One call of each kind that people move: its title, its framework, its arguments.
@@ -26,21 +27,23 @@ CALLS = (
 
 def laws() -> str:
     """The ordered tuple of laws as a table: what is equal, when, and who decides."""
-    rows = [[str(n), law.name, code(law.equation.partition("; ")[0]), _condition(law.equation, law.rewrite.__doc__),
-             "always" if law.lossless else "the plan"] for n, law in enumerate(LAWS, 1)]
+    rows = [[str(n), law.name, *_said(law.equation, law.rewrite.__doc__), "always" if law.lossless else "the plan"]
+            for n, law in enumerate(LAWS, 1)]
     return "\n\n".join([
         "# Laws", "A map is rewritten by the laws below, in this order, each with its condition at the border; where "
         "the condition fails the law refuses. Those marked *always* never cost more and lead to one result in any "
         "order: `A.simplify()` applies them. The others are equal but not always cheaper, so the plan counts the work "
         "and decides; `A.explain()` says which fired. `o` is composition, the right map first.",
         f"{len(rows)} laws, `deconvjax.rewrite.LAWS`; every one is tested against the definition in NumPy loops.",
-        table(["", "law", "equation", "condition and remarks", "applied by"], rows)]) + "\n"
+        table(["", "law", "equation", "condition and remarks", "applied"], rows)]) + "\n"
 
 
-def _condition(equation: str, docstring: str | None) -> str:
-    rest = inspect.cleandoc(docstring or "").partition("\n")[2]
-    words = [equation.partition("; ")[2], " ".join(rest.split())]
-    return " ".join(sentence(text) for text in words if text)
+def _said(equation: str, docstring: str | None) -> tuple[str, str]:
+    """(the equation, its condition and whatever else the law's docstring says)."""
+    formula, words = opening(equation)
+    formula, _, condition = formula.partition("; ")
+    rest = " ".join(inspect.cleandoc(docstring or "").partition("\n")[2].split())
+    return code(formula), " ".join(sentence(text) for text in (condition, words, rest) if text)
 
 
 def frameworks() -> str:
@@ -65,7 +68,8 @@ of them reversed. Two ways lead here:
 - **Keep the call.** [`dj.compat`](api/compat.md) has every framework's own function, with its argument names, array
   layout and kernel layout: `compat.torch.conv_transpose2d(w, stride=2, padding=1)(x)`.
 - **Translate it.** The tables below say what a call becomes, or why it cannot be said;
-  [`compat.convert`][deconvjax.compat.convert] moves the kernel: `compat.convert(w, "torch", "deconvjax")`.
+  [`compat.convert`][deconvjax.compat.convert] moves the kernel:
+  `compat.convert(w, source="torch", target="deconvjax")`.
 
 Each table is what [`compat.table`][deconvjax.compat.table] returns for the command above it. I and O are channels in
 and out, k0 and k1 the window."""

@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import re
+import sys
 
 import pytest
 
@@ -25,6 +26,13 @@ def test_every_public_name_is_on_one_page_of_its_own_module():
     assert len({page.path for page in PAGES}) == len(PAGES)
     titles = {page.title for page in PAGES}
     assert {"check", "compat", "compat.torch", "draw", "filters", "nn", "segmentation", "engine"} <= titles
+
+
+def test_a_name_that_its_module_shares_is_the_function():
+    shared = [name for name in NAMED if api.where(name) != name]
+    assert {"deconvjax.nn.swap", "deconvjax.draw.matrix", "deconvjax.check.checkerboard"} <= set(shared)
+    for name in shared:
+        assert getattr(sys.modules[name], name.rpartition(".")[2]) is api.value(name)
 
 
 def test_the_vocabulary_is_grouped_as_the_package_groups_it():
@@ -104,7 +112,7 @@ def test_docstrings_become_markdown():
     assert '<p class="equation">y = a&#42;b</p>' in text
     assert "Of <code>k&#42;x</code>, c&#42;d." in text
     assert "    a: of &#91;x&#93;.\n        More&#42;.\n    b: of &#91;x&#93;.\n" in text
-    assert "    TypeError: no\n    ValueError: none.\n    ShapeError: none." in text
+    assert "    TypeError: no\n    ValueError, ShapeError: none." in text
     assert "```text\na*b\n```" in text
     assert "```pycon\n>>> 1\n1\n```" in text
 

@@ -89,3 +89,4 @@ def test_pictures_name_their_extra(empty, tmp_path):
     done = run([empty / "python", "-c", "import deconvjax as dj; dj.draw"], tmp_path)
     assert done.returncode == 1
     assert "matplotlib" in done.stderr
+    assert "pip install 'deconvjax[draw]'" in done.stderr
