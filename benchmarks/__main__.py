@@ -1,4 +1,8 @@
-"""`python -m benchmarks [--quick] [--only TEXT] [--platform cpu|gpu]`: every row, a table and JSON in results/."""
+"""`python -m benchmarks [--quick] [--part I/N] [--only TEXT] [--platform cpu|gpu]`: every row, tables in results/.
+
+`--part 2/4` measures the second quarter of the rows and merges it into the results that are there, so that a long
+table can be made in several sittings on a machine that is quiet for minutes at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import jax
 from benchmarks import cases
 from benchmarks.filters import filter_rows, flat_rows, resize_rows
 from benchmarks.layers import measure
-from benchmarks.report import summary, write
+from benchmarks.report import limits, read, summary, write
 from benchmarks.swap import rows as swapped_rows
 
 
@@ -19,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, no scans")
     parser.add_argument("--only", default="", help="rows whose name contains this; nothing is written")
+    parser.add_argument("--part", default="1/1", help="I/N: the I-th of N parts, merged into the results")
     parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
     options = parser.parse_args()
     if options.platform == "gpu":
@@ -29,12 +34,15 @@ def main() -> None:
     jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
     mode = "quick" if options.quick else "full"
-    records = run(options.quick, options.only, mode)
+    part, parts = map(int, options.part.split("/"))
+    records = run(options.quick, options.only, mode, part, parts)
     for s in summary(records):
         print(f"{s['column']:10s} vs {s['peer']:15s} {s['rows']:3d} rows, mean {s['mean']:.2f}, worst {s['worst']:.2f}")
+    for line in limits(records):
+        print(line)
     if not options.only:
         write(records, mode, FILES[mode])
-    if not options.only:
+    if not options.only and part == parts:
         print("Flax models with their layers swapped:")
         swapped_rows(0.25 if options.quick else 1.0, "U-Net" if options.quick else "")
     print(f"{time.perf_counter() - start:.0f} s")
@@ -43,22 +51,22 @@ def main() -> None:
 FILES = {"quick": "cpu_quick", "full": "cpu"}
 
 
-def run(quick: bool, only: str, mode: str) -> list[dict]:
+def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1) -> list[dict]:
     """All records, printed and written as they come: an interrupted run keeps its rows."""
     seconds = 0.25 if quick else 0.6
-    records: list[dict] = []
+    records: list[dict] = read(FILES[mode]) if parts > 1 and part > 1 and not only else []
     jobs = [(c, lambda c=c: measure(c, seconds=seconds, scan=not quick)) for c in cases.LAYERS]
     jobs += [(c, lambda c=c: filter_rows(c, seconds=seconds)) for c in cases.FILTERS]
     jobs += [(c, lambda c=c: resize_rows(c, seconds=seconds)) for c in cases.RESIZES]
-    for case, job in jobs:
-        if (quick and not case.quick) or only not in case.name:
-            continue
+    jobs = [(c, job) for c, job in jobs if (c.quick or not quick) and only in c.name]
+    for case, job in jobs[(part - 1) * len(jobs) // parts : part * len(jobs) // parts]:
+        records = [r for r in records if r["row"] != case.name]
         for record in job():
             records.append(record)
             print(_line(record), flush=True)
         if not only:
             write(records, f"{mode}, unfinished", FILES[mode])
-    if not only or "flat" in only:
+    if (not only and part == parts) or "flat" in only:
         sizes = cases.FLAT[:4] if quick else cases.FLAT
         records += flat_rows(sizes, seconds=seconds)
     return records

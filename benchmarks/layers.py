@@ -24,6 +24,7 @@ def measure(layer: Layer, *, seconds: float, scan: bool) -> list[dict]:
         for name, apply in stock(layer).items():
             built[name] = build(alone(apply, column), *theirs)
         calls = {name: b.call for name, b in built.items()} | peers.get(column, {})
+        calls["pass"] = build(lambda a: a + 1, max(args[0], args[2], key=lambda a: a.size)).call
         timing = paired(calls, seconds=seconds)
         best = timing.best([n for n in calls if n.startswith("torch")])
         record = {
@@ -32,6 +33,7 @@ def measure(layer: Layer, *, seconds: float, scan: bool) -> list[dict]:
             "ours_ms": timing.median("ours") * 1e3,
             "memory": built["ours"].memory,
             "compile_s": built["ours"].compile_seconds,
+            "pass_ms": timing.median("pass") * 1e3,
         }
         for name in built:
             if name != "ours":

@@ -48,6 +48,33 @@ def summary(records: list[dict]) -> list[dict]:
     return lines
 
 
+def limits(records: list[dict]) -> list[str]:
+    """The worst row of what is to stay small: memory, time inside `scan`, time to compile."""
+    lines = []
+    for label, value in (
+        ("temporary memory over inputs plus outputs (at most 3)", lambda r: r["memory"]),
+        ("time per step inside scan over alone (at most 1.2)", lambda r: r["scan_over_alone"]),
+        ("compile time over lax's (at most 1.5)", lambda r: r["compile_s"] / r["lax_compile_s"]),
+        ("time over one pass of `x + 1` over the larger of input and output", lambda r: r["ours_ms"] / r["pass_ms"]),
+    ):
+        found = []
+        for r in records:
+            try:
+                found.append((value(r), f"{r['column']} of {r['row']}"))
+            except KeyError:  # not measured on this row
+                continue
+        if found:
+            mean = geometric_mean([max(v, 1e-3) for v, _ in found])
+            lines.append(f"{label}: worst {max(found)[0]:.2f} ({max(found)[1]}), geometric mean {mean:.2f}")
+    return lines
+
+
+def read(name: str) -> list[dict]:
+    """The records of results/<name>.json; none where it is absent."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text())["records"] if path.exists() else []
+
+
 def _has_stock(record: dict) -> bool:
     return any(k in record for k in ("lax_x", "flax_x", "jax_image_x"))
 
@@ -57,6 +84,8 @@ def markdown(records: list[dict], mode: str) -> str:
     text = ["# Benchmarks", "", f"Mode: {mode}. " + ", ".join(f"{k} {v}" for k, v in versions().items()) + ".", ""]
     text += [
         "Times in ms; `x` columns are time(peer)/time(ours), medians of per-round ratios: above 1, ours is faster.",
+        "A contender that takes more than 2 s a call is timed once. `pass` is XLA's time for `x + 1` on the larger of",
+        "input and output: what reading and writing alone cost.",
         "`memory` is temporary memory over inputs plus outputs; `scan` is time per step in `lax.scan` over alone.",
         "",
         "| column | against | rows | geometric mean | worst row |",
@@ -65,6 +94,7 @@ def markdown(records: list[dict], mode: str) -> str:
     for s in summary(records):
         worst = f"{s['worst']:.2f} ({s['worst_row']})"
         text.append(f"| {s['column']} | {s['peer']} | {s['rows']} | {s['mean']:.2f} | {worst} |")
+    text += ["", *[f"- {line}" for line in limits(records)]]
     for column in COLUMNS:
         mine = [r for r in records if r["column"] == column and "ours_ms" in r]
         if not mine:
@@ -80,10 +110,12 @@ def markdown(records: list[dict], mode: str) -> str:
             "memory",
             "scan",
             "scan lax x",
+            "pass ms",
         ]
-        text += ["", f"## {column}", "", "| " + " | ".join([*heads, "compile s (lax)"]) + " |", "|---" * 11 + "|"]
+        text += ["", f"## {column}", "", "| " + " | ".join([*heads, "compile s (lax)"]) + " |", "|---" * 12 + "|"]
         for r in mine:
             keys = ("lax_x", "flax_x", "jax_image_x", "torch_x", "scipy_x", "memory", "scan_over_alone", "scan_lax_x")
+            keys += ("pass_ms",)
             cells = [f"{r[k]:.2f}" if k in r else "" for k in keys]
             build = f"{r['compile_s']:.2f}" + (f" ({r['lax_compile_s']:.2f})" if "lax_compile_s" in r else "")
             text.append(f"| {r['row']} | {r['ours_ms']:.3f} | " + " | ".join([*cells, build]) + " |")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Call = Callable[[], object]
+LONG = 2.0
 
 
 @dataclass
@@ -46,16 +47,21 @@ def _repeats(call: Call, floor: float) -> tuple[int, float]:
 def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25, floor: float = 1e-3) -> Timing:
     """Time the contenders in interleaved rounds within about `seconds`; each must block until its result is ready.
 
-    A call shorter than `floor` is repeated inside a round until it fills it. One warm-up call each is not counted.
+    A call shorter than `floor` is repeated inside a round until it fills it. One warm-up call each is not counted;
+    a contender slower than `LONG` seconds is timed once, alone.
     """
-    repeats, once = {}, 0.0
+    repeats, once, alone = {}, 0.0, {}
     for name, call in calls.items():
+        start = time.perf_counter()
         call()
+        if time.perf_counter() - start > LONG:
+            alone[name] = time.perf_counter() - start
+            continue
         repeats[name], t = _repeats(call, floor)
         once += max(t, floor)
     rounds = max(3, min(rounds, int(seconds / max(once, 1e-7))))
-    timing = Timing({name: [] for name in calls})
-    order = list(calls)
+    timing = Timing({name: [alone[name]] * rounds if name in alone else [] for name in calls})
+    order = list(repeats)
     generator = random.Random(0)
     enabled = gc.isenabled()
     gc.disable()

@@ -50,8 +50,12 @@ class Generator(nnx.Module):
     def __init__(self, latent: int, width: int, rngs: nnx.Rngs):
         self.seed = nnx.Linear(latent, 16 * 8 * width, rngs=rngs)
         channels = [8 * width, 4 * width, 2 * width, width, 3]
-        self.up = nnx.List([nnx.ConvTranspose(a, b, (4, 4), (2, 2), transpose_kernel=True, rngs=rngs)
-                            for a, b in zip(channels, channels[1:], strict=False)])
+        self.up = nnx.List(
+            [
+                nnx.ConvTranspose(a, b, (4, 4), (2, 2), transpose_kernel=True, rngs=rngs)
+                for a, b in zip(channels, channels[1:], strict=False)
+            ]
+        )
 
     def __call__(self, z: jax.Array) -> jax.Array:
         """An image for each latent vector."""
@@ -86,8 +90,10 @@ def programs(model: nnx.Module, shape: tuple[int, ...]) -> dict[str, Callable[[]
         return optax.apply_updates(params, updates), state
 
     state = optimizer.init(params)
-    return {"predict": lambda: jax.block_until_ready(predict(params, x)),
-            "train": lambda: jax.block_until_ready(step(params, state, x))}
+    return {
+        "predict": lambda: jax.block_until_ready(predict(params, x)),
+        "train": lambda: jax.block_until_ready(step(params, state, x)),
+    }
 
 
 def rows(seconds: float = 1.0, only: str = "") -> list[dict]:
@@ -99,11 +105,19 @@ def rows(seconds: float = 1.0, only: str = "") -> list[dict]:
         flax, ours = programs(build(), shape), programs(nn.swap(build()), shape)
         for column in flax:
             timing = paired({"flax": flax[column], "ours": ours[column]}, seconds=seconds)
-            record = {"row": name, "column": column, "ours_ms": 1e3 * timing.median("ours"),
-                      "flax_ms": 1e3 * timing.median("flax"), "flax_x": timing.ratio("flax", "ours")}
+            record = {
+                "row": name,
+                "column": column,
+                "ours_ms": 1e3 * timing.median("ours"),
+                "flax_ms": 1e3 * timing.median("flax"),
+                "flax_x": timing.ratio("flax", "ours"),
+            }
             records.append(record)
-            print(f"{name:44s} {column:8s} flax {record['flax_ms']:9.3f} ms  swapped {record['ours_ms']:9.3f} ms  "
-                  f"{record['flax_x']:6.2f}x", flush=True)
+            print(
+                f"{name:44s} {column:8s} flax {record['flax_ms']:9.3f} ms  swapped {record['ours_ms']:9.3f} ms  "
+                f"{record['flax_x']:6.2f}x",
+                flush=True,
+            )
     return records
 
 

@@ -2,14 +2,16 @@
 
     y[m] (P outputs) = sum_w x[m + w] (V inputs) @ T[w]        T[w][v, p] = k[j] where output p reads input w*V + v by j
 
-The axis is first lengthened to blocks of several periods, so that both sides of the product are at least `BLOCK`
-long; the zeros inside the band cost less than a product gains over elementwise sums.
+With V samples for channels this is a dense convolution over blocks, which XLA's library runs at the speed of a matrix
+product; the zeros inside the band cost less than that gains over elementwise sums. Other types than float32 have no
+such library and add up one product per `w`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,11 +19,11 @@ from jax import Array, lax
 
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import fit
+from deconvjax.engine.layout import canonical, fit
 from deconvjax.engine.spec import Spec
 
-SHORT, LONG = 32, 256  # samples per block
-PIECE = 1 << 19  # samples of all signals that are worked on at a time
+BLOCK = 32  # samples per block: whole vector registers; longer blocks hold more zeros
+SHORT, LONG = 32, 256  # samples per block of the taps' gradient, which has no library convolution
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,24 @@ class Band:
 
 
 @lru_cache(maxsize=256)
-def band(axis: Axis) -> Band:
-    """The band of one axis."""
+def band(axis: Axis, goal: int) -> Band:
+    """The band of one axis with blocks of about `goal` samples.
+
+    Where the signal is a whole number of blocks, so is its padding, which then needs no copy.
+    """
     c = comb(axis)
-    goal = min(max(SHORT, c.span // 2), LONG)
-    periods = max(1, -(-goal // max(c.step, c.phases)))
-    periods = max(1, min(periods, c.count))
+    periods = max(1, min(-(-goal // max(c.step, c.phases)), c.count))
     inputs, outputs = c.step * periods, c.phases * periods
-    near = -(-((periods - 1) * c.step + c.span) // inputs)
+    late = -c.pad % inputs if axis.size % inputs == 0 else 0
+    near = -(-(late + (periods - 1) * c.step + c.span) // inputs)
     taps = np.full((near * inputs, periods, c.phases), -1)
     table = np.array(c.table)
     for p in range(periods):
         for w in range(c.width):
-            taps[p * c.step + w * c.grid, p] = table[w]
-    return Band(inputs, outputs, near, -(-c.count // periods), c.pad, c.skip, taps.reshape(near, inputs, outputs))
+            taps[late + p * c.step + w * c.grid, p] = table[w]
+    return Band(
+        inputs, outputs, near, -(-c.count // periods), c.pad + late, c.skip, taps.reshape(near, inputs, outputs)
+    )
 
 
 def fits(spec: Spec) -> bool:
@@ -65,46 +71,36 @@ def fits(spec: Spec) -> bool:
 fits_gradient = fits
 
 
-def _blocks(x: Array, b: Band, count: int) -> Array:
-    """(B, size, C) -> (B*C, count + near - 1 blocks, inputs)."""
-    blocks = count + b.near - 1
-    x = jnp.swapaxes(x, 1, 2).reshape(-1, x.shape[1], 1)
-    x = fit(x, [(b.pad, blocks * b.inputs - b.pad - x.shape[1])])
-    return x.reshape(-1, blocks, b.inputs)
-
-
-def _piece(source: Array, matrix: Array, spec: Spec) -> Array:
-    """(n, count + near - 1, inputs) -> (n, count, outputs)."""
-    count = source.shape[1] - matrix.shape[0] + 1
-    y = None
-    for w in range(matrix.shape[0]):
-        rows = source[:, w : w + count].reshape(-1, source.shape[-1])
-        part = lax.dot_general(rows, matrix[w], (((1,), (0,)), ((), ())), precision=spec.precision)
-        y = part if y is None else y + part
-    assert y is not None
-    return y.reshape(source.shape[0], count, -1)
+def _blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
+    """(B, size, C) -> (B*C, blocks, inputs) and the zero blocks still missing on either side."""
+    blocks = b.count + b.near - 1
+    size = x.shape[1]
+    x = jnp.swapaxes(x, 1, 2).reshape(-1, size, 1)
+    lo, hi = b.pad // b.inputs, blocks - b.pad // b.inputs - size // b.inputs
+    if size % b.inputs == b.pad % b.inputs == 0 and lo >= 0 and hi >= 0:
+        return x.reshape(-1, size // b.inputs, b.inputs), (lo, hi)
+    x = fit(x, [(b.pad, blocks * b.inputs - b.pad - size)])
+    return x.reshape(-1, blocks, b.inputs), (0, 0)
 
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
-    """F; signals too long for the caches are run in pieces of time, all channels together."""
+    """F."""
     (axis,) = spec.axes
-    b = band(axis)
+    b = band(axis, BLOCK)
     batch, _, channels = x.shape
-    signals = batch * channels
+    source, missing = _blocks(x, b)
     matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
-    length = max(1, PIECE // (signals * max(b.inputs, b.outputs)))
-    pieces = -(-b.count // length)
-    if pieces < 4:
-        y = _piece(_blocks(x, b, b.count), matrix, spec)
+    if x.dtype == jnp.float32:
+        y = lax.conv_general_dilated(
+            source, matrix, (1,), [missing], dimension_numbers=canonical(1), precision=spec.precision
+        )
     else:
-        source = _blocks(x, b, pieces * length)
-        shape = (signals, pieces * length, b.outputs)
-
-        def body(i: Array, y: Array) -> Array:
-            here = lax.dynamic_slice(source, (0, i * length, 0), (signals, length + b.near - 1, b.inputs))
-            return lax.dynamic_update_slice(y, _piece(here, matrix, spec), (0, i * length, 0))
-
-        y = lax.fori_loop(0, pieces, body, lax.full_like(x, 0, shape=shape))
+        source = fit(source, [missing])
+        parts = []
+        for w in range(b.near):
+            rows = source[:, w : w + b.count].reshape(-1, b.inputs)
+            parts.append(lax.dot_general(rows, matrix[w], (((1,), (0,)), ((), ())), precision=spec.precision))
+        y = reduce(add, parts)
     y = y.reshape(batch, channels, -1)[:, :, b.skip : b.skip + axis.out]
     return jnp.swapaxes(y, 1, 2)
 
@@ -112,8 +108,9 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W: the gradient of the band, added up over the places where each tap stands."""
     (axis,) = spec.axes
-    b = band(axis)
-    source = _blocks(x, b, b.count)
+    b = band(axis, min(max(SHORT, comb(axis).span // 2), LONG))
+    source, missing = _blocks(x, b)
+    source = fit(source, [missing])
     y = jnp.swapaxes(y, 1, 2).reshape(-1, axis.out, 1)
     y = fit(y, [(b.skip, b.count * b.outputs - axis.out - b.skip)]).reshape(-1, b.outputs)
     turned = lax.optimization_barrier(y.T)

@@ -1,6 +1,6 @@
 """`columns`: gather each window into a row, one matrix product for all taps and combs.
 
-    F = interleave([x[m*step + w*grid] for w] @ comb_taps(k))
+    F = interleave([x[m*step + w*grid] for w] @ comb_taps(k))        W = [x[n*down + j*dilation - lo] for j]^T @ y
 
 Best where windows are short after the polyphase split and the backend has no fast convolution: three dimensions,
 float64, integers, few channels.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import comb_taps, frame, interleave, window_slices
@@ -21,6 +21,26 @@ from deconvjax.engine.spec import Spec
 def fits(spec: Spec) -> bool:
     """Channelled stages."""
     return spec.groups is not None
+
+
+def fits_gradient(spec: Spec) -> bool:
+    """Channelled stages without stuffing or groups."""
+    return spec.groups == 1 and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
+
+
+def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """W: for few channels in x, whose windows are then not longer than the rows of y."""
+    combs = [comb(a) for a in spec.axes]
+    framed = frame(x, combs)
+    counts, steps = [c.count for c in combs], [c.step for c in combs]
+    parts = [
+        window_slices(framed, [w * c.grid for w, c in zip(at, combs, strict=True)], counts, steps)
+        for at in np.ndindex(*spec.window)
+    ]
+    rows = lax.optimization_barrier(jnp.stack(parts).reshape(len(parts), -1, x.shape[-1]))
+    y = y.reshape(-1, y.shape[-1])
+    k = lax.dot_general(rows, y, (((1,), (0,)), ((), ())), precision=spec.precision)
+    return k.reshape(*spec.window, x.shape[-1], y.shape[-1])
 
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:

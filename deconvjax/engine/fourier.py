@@ -2,6 +2,7 @@
 
     F = down(irfft(rfft(stuffed x) * rfft(reversed k)))        W = window of irfft(rfft(x) * conj rfft(stuffed y))
 
+A signal much longer than the taps is cut into overlapping pieces whose transforms stay in the caches ("overlap-save").
 Floating point only; errors are eps relative to the largest output, not to each one.
 """
 
@@ -16,6 +17,8 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Spec
+
+LEAST = 4096  # shortest piece: shorter transforms do not fill the vector units
 
 
 def fits(spec: Spec) -> bool:
@@ -63,10 +66,33 @@ def _correlation(z: Array, k: Array, spec: Spec) -> Array:
     return jnp.fft.irfftn(spectrum, lengths, axes)
 
 
+def piece(axis: Axis) -> int:
+    """FFT length of the pieces of one axis; 0 where the whole signal is not much longer than one."""
+    size = max(LEAST, 1 << (8 * axis.taps - 1).bit_length())
+    return size if axis.padded > 2 * size else 0
+
+
+def _save(z: Array, k: Array, axis: Axis) -> Array:
+    """Overlap-save on (B, n, C): pieces of `piece(axis)` samples, of which all but taps - 1 lags are exact."""
+    size = piece(axis)
+    hop = size - axis.taps + 1
+    batch, length, channels = z.shape
+    count = -(-(length - axis.taps + 1) // hop)
+    rows = fit(z, [(0, (count + 1) * hop - length)]).reshape(batch, count + 1, hop, channels)
+    rows = jnp.concatenate([rows[:, :-1], rows[:, 1:, : size - hop]], 2)
+    rows = jnp.moveaxis(rows, 3, 1)  # (B, C, count, size)
+    spectrum = jnp.fft.rfft(rows) * jnp.conj(jnp.fft.rfft(k, size))
+    rows = jnp.fft.irfft(spectrum, size)[..., :hop]
+    return jnp.moveaxis(rows.reshape(batch, channels, -1), 1, 2)
+
+
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
     kernel = _stuff(taps[None, ..., None], [a.dilation for a in spec.axes])
-    y = _correlation(_padded(x, spec), kernel, spec)
+    if len(spec.axes) == 1 and piece(spec.axes[0]) and not jnp.iscomplexobj(x):
+        y = _save(_padded(x, spec), kernel.ravel(), spec.axes[0])
+    else:
+        y = _correlation(_padded(x, spec), kernel, spec)
     cut = [slice(0, (a.out - 1) * a.down + 1, a.down) for a in spec.axes]
     return y[(slice(None), *cut)].astype(x.dtype)
 
@@ -78,6 +104,9 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 
 
 def operations(spec: Spec) -> int:
-    """Real multiply-adds per channel: three transforms of 2.5 n log2 n."""
+    """Real multiply-adds per channel: three transforms of 2.5 n log2 n (two where the signal is cut into pieces)."""
+    size = piece(spec.axes[0]) if len(spec.axes) == 1 else 0
+    if size:
+        return int(5 * size * math.log2(size) * -(-spec.axes[0].padded // (size - spec.axes[0].taps + 1)))
     n = math.prod(length(a) for a in spec.axes)
     return int(7.5 * n * math.log2(max(n, 2)))

@@ -24,6 +24,7 @@ STAGES: dict[str, Callable[[Array, Array, Spec], Array]] = {
 }
 GRADIENTS: dict[str, Callable[[Array, Array, Spec], Array]] = {
     "shifted": shifted.taps_gradient,
+    "columns": columns.taps_gradient,
     "taps": taps.taps_gradient,
     "rows": rows.taps_gradient,
     "banded": banded.taps_gradient,

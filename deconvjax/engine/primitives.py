@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes
 
 from deconvjax.engine import lower
 from deconvjax.engine.choice import override
@@ -122,8 +122,22 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
     ad.defbilinear(prim, left, right)
     batching.primitive_batchers[prim] = batch
     for platform in (None, "cpu", "cuda", "rocm", "tpu"):
-        fn = partial(lower.BY_KIND[prim.name], platform=platform or "default")
+        fn = _any_mesh(partial(lower.BY_KIND[prim.name], platform=platform or "default"), aval)
         mlir.register_lowering(prim, mlir.lower_fun(fn, multiple_results=False), platform=platform)
+
+
+def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]:
+    """Strategies reshape and slice as they like, so explicit mesh axes are left to the partitioner inside them."""
+
+    def lowered(a: Array, b: Array, **static: Any) -> Array:
+        mesh = jax.typeof(a).sharding.mesh
+        if AxisType.Explicit not in getattr(mesh, "axis_types", ()):
+            return run(a, b, **static)
+        out = aval(jax.typeof(a), jax.typeof(b), **static).sharding
+        left: Any = auto_axes
+        return left(partial(run, **static), out_sharding=out)(a, b)
+
+    return lowered
 
 
 # The six partial transposes: of F in x and taps, of T in y and taps, of W in x and y.

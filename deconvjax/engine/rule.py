@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from deconvjax.engine import banded, blocks, columns, convolution, fourier, rows, shifted, tapsum
-from deconvjax.engine.comb import comb
+from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.spec import Spec
 
 FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "direct")
-GRADIENT = ("shifted", "taps", "rows", "banded", "fourier", "direct")
+GRADIENT = ("shifted", "columns", "taps", "rows", "banded", "fourier", "direct")
 CACHED = 3 << 20  # bytes of a copy that stays in the caches of one CPU
 
 
@@ -32,6 +32,11 @@ class Problem:
     def depthwise(self) -> bool:
         """Channels do not mix: each output channel reads one input channel."""
         return self.spec.groups is None or self.spec.groups == self.cin
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels; 0 where one filter serves all."""
+        return self.spec.groups or 0
 
     @property
     def transposed(self) -> Problem:
@@ -76,6 +81,8 @@ def feasible(name: str, p: Problem) -> bool:
         return shifted.fits_gradient(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
     if name == "taps":
         return math.prod(spec.window) <= 256
+    if name == "columns":
+        return columns.fits_gradient(spec) and math.prod(spec.window) <= 512
     if name == "rows":
         return p.depthwise and rows.fits_gradient(spec)
     if name == "banded":
@@ -105,15 +112,23 @@ def _cpu(p: Problem) -> tuple[str, ...]:
 
 def _cpu_depthwise(p: Problem) -> tuple[str, ...]:
     spec = p.spec
-    if spec.scalar:
-        work = sum(reads(a) for a in spec.axes) if len(spec.axes) == 1 else math.prod(reads(a) for a in spec.axes)
-        if p.dtype.kind in "fc" and work > 60 * fourier.operations(spec):
+    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind in "fc":
+        longest = 9 if p.dtype == np.float32 else 4  # a product's rate over a transform's
+        if reads(spec.axes[0]) > longest * fourier.operations(spec):
             return ("fourier",)
-        narrow = p.cin < 8 and any(comb(a).phases > 1 for a in spec.axes)  # loops over combs are too short to be fast
-        if len(spec.axes) == 1 and p.dtype.kind == "f" and tapsum.terms(spec) > (4 if narrow else 40):
+        narrow = p.cin < 8 and comb(spec.axes[0]).phases > 1  # loops over combs are too short to be fast
+        signals = p.batch * spec.axes[0].size * p.cin * p.dtype.itemsize
+        wide = 96 if p.cin >= 8 else 24 if signals > CACHED else 64
+        if p.dtype.kind == "f" and tapsum.terms(spec) > (4 if narrow else wide):
             return ("banded", "tapsum", "fourier")
         return ("tapsum", "banded", "fourier")
-    return ("tapsum", "convolution", "direct")
+    if p.groups == 1 < p.cout and (tapsum.blocked(spec) or tapsum.terms(spec) > 32):
+        return _cpu_dense(p)  # one channel in, many out: x would be repeated for each of them
+    combs = [comb(a) for a in spec.axes]
+    result = p.batch * math.prod(a.out for a in spec.axes) * p.cout * p.dtype.itemsize
+    if not spec.scalar and math.prod(c.phases for c in combs) > 4 and result <= CACHED:
+        return ("blocks", "tapsum")
+    return ("tapsum", "convolution", "fourier", "direct")
 
 
 def _cpu_dense(p: Problem) -> tuple[str, ...]:
@@ -121,19 +136,30 @@ def _cpu_dense(p: Problem) -> tuple[str, ...]:
     spec = p.spec
     combs = [comb(a) for a in spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
+    near = math.prod(blocks.touched(c) for c in combs)
     gathered = width * p.cin  # numbers that `columns` copies per place, and that `blocks` adds up per place
-    scattered = math.prod(blocks.touched(c) for c in combs) * phases * p.cout
+    scattered = near * phases * p.cout
     products = ("columns", "blocks") if gathered < scattered else ("blocks", "columns")
-    if phases == 1 and _grouped_library(p):
-        return ("direct",) if _inside(p) else ("convolution",)
+    if _grouped_library(p):
+        held = p.batch * math.prod(c.count for c in combs) * scattered * p.dtype.itemsize
+        return ("blocks", "direct") if held <= 2 * CACHED else ("direct",) if _inside(p) else ("convolution",)
+    if phases == 1:
+        return ("direct", "convolution") if _direct(p, combs) else products
     if not _library(p, max(p.cin, p.cout * phases)) or min(p.cin, p.cout) < 8:
         return (*products, "convolution")
-    if phases == 1:
-        return ("direct", "convolution") if _inside(p) and len(spec.axes) == 2 else ("convolution", *products)
-    if p.dtype == np.float32 and _uneven(p):
-        return ("direct", *products)
-    copied = p.batch * math.prod(c.count for c in combs) * gathered * p.dtype.itemsize
-    return ("columns",) if copied <= CACHED or len(spec.axes) == 1 or width == 1 else ("convolution", "columns")
+    if len(combs) == 1 or width == 1:
+        return ("blocks", "columns")
+    return ("direct", "columns") if _uneven(p) and p.cin * p.cout >= 64 * 64 else ("columns", "convolution")
+
+
+def _direct(p: Problem, combs: list[Comb]) -> bool:
+    """One comb per axis: whether XLA's own convolution is the fastest."""
+    if not _library(p, max(p.cin, p.cout)) and not (p.spec.groups == 1 and p.dtype == np.float32):
+        return False
+    step = max((c.step for c in combs), default=1)
+    if not _inside(p) or step > 4 > len(combs) > 1 or len(combs) == 3:
+        return False
+    return min(p.cin, p.cout) >= 8 or (step == 1 and p.cin < p.cout) or math.prod(p.spec.window) > 256
 
 
 def _inside(p: Problem) -> bool:
@@ -145,40 +171,53 @@ def _grouped_library(p: Problem) -> bool:
     """Grouped with overlapping windows: the products would copy each sample once per tap."""
     overlapping = all(a.down == a.up == 1 and a.window > 1 for a in p.spec.axes)
     widest = max(p.cin, p.cout)
-    return (p.spec.groups or 1) > 1 and overlapping and len(p.spec.axes) == 2 and p.dtype == np.float32 and widest > 16
+    return p.groups > 1 and overlapping and len(p.spec.axes) == 2 and p.dtype == np.float32 and widest > 16
 
 
 def _library(p: Problem, widest: int) -> bool:
     """Ungrouped, of a type and rank that XLA's convolution library (or its transposed path) takes."""
-    if p.spec.groups != 1 or widest <= 16:
+    if p.groups != 1 or widest <= 16:
         return False
     return (len(p.spec.axes) == 2 and p.dtype.kind == "f") or (len(p.spec.axes) == 1 and p.dtype == np.float32)
 
 
 def _uneven(p: Problem) -> bool:
     """The window is no multiple of the stride: padding the combs to one width would waste products."""
-    plain = all(a.dilation == 1 and a.down == 1 for a in p.spec.axes)
+    plain = p.dtype == np.float32 and all(a.dilation == 1 and a.down == 1 for a in p.spec.axes)
     work = math.prod(comb(a).width * comb(a).phases / a.window for a in p.spec.axes)
     return plain and work > 1.4
 
 
 def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
     spec = p.spec
-    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and (spec.window[0] > 12 or p.cin >= 8):
-        return ("banded", "rows", "taps")
-    return ("rows", "taps")
+    if p.groups == 1 < p.cout:
+        return _cpu_dense_gradient(p)
+    if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
+        plain = spec.axes[0].up == spec.axes[0].down == 1
+        return (
+            ("fourier", "banded")
+            if plain and spec.window[0] > (1000 if p.cin >= 8 else 1500)
+            else ("banded", "rows", "taps")
+        )
+    return ("rows", "taps", "fourier")
 
 
 def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
     """The library convolution with y for a window while x is small; one product of blocks above that."""
     combs = [comb(a) for a in p.spec.axes]
-    step, near = math.prod(c.step for c in combs), math.prod(blocks.touched(c) for c in combs)
+    step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
     small = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize <= CACHED
-    if _grouped_library(p):
-        return ("direct",)
-    if _library(p, p.cout) and near > 1 and (step == 1 or (small and len(combs) == 2 and p.dtype == np.float32)):
-        return ("direct", "taps")
-    return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
+    odd = any(c.span % c.step for c in combs)  # blocks of such windows are filled up with zeros
+    if p.groups > 1:
+        return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
+    if p.cin < 3 and math.prod(p.spec.window) <= 2 * p.cout:
+        return ("columns", "shifted", "taps")
+    if p.dtype.kind == "f" and len(combs) < 3 and near > 1:
+        if step == 1 and (p.dtype == np.float32 or _library(p, p.cout)):
+            return ("direct", "taps")
+        if p.dtype == np.float32 and len(combs) == 2 and _library(p, p.cout) and step < 4 and (small or odd):
+            return ("direct", "taps")
+    return ("taps", "shifted") if step == 1 or near > 16 or odd else ("shifted", "taps")
 
 
 def _accelerator(p: Problem) -> tuple[str, ...]:
@@ -188,7 +227,7 @@ def _accelerator(p: Problem) -> tuple[str, ...]:
         if p.depthwise:
             long = len(spec.axes) == 1 and tapsum.terms(spec) > 64
             return ("banded", "tapsum") if long else ("tapsum", "convolution", "fourier")
-        if (spec.groups or 1) > 1 and any(a.up > 1 for a in spec.axes):
+        if p.groups > 1 and any(a.up > 1 for a in spec.axes):
             return ("convolution", "columns")
         if p.dtype.kind in "iuc":
             return ("columns", "blocks")
@@ -196,6 +235,6 @@ def _accelerator(p: Problem) -> tuple[str, ...]:
         return ("convolution",) if both else ("direct",)
     if p.depthwise:
         return ("banded", "taps") if spec.scalar and len(spec.axes) == 1 else ("taps", "rows")
-    if p.dtype.kind in "iuc" or (spec.groups or 1) > 1 or any(a.up > 1 for a in spec.axes):
+    if p.dtype.kind in "iuc" or p.groups > 1 or any(a.up > 1 for a in spec.axes):
         return ("taps", "shifted")
     return ("direct",)

@@ -3,7 +3,7 @@
     F[m, r] = sum_w comb_taps(k)[w, r] * x[m*step + w*grid]        all combs r in the same loop
 
 The combs are an axis of the sum's result, so depth to space is a reshape. Where x is strided along the last axis by
-`step`, each block is multiplied whole and then added up, which keeps reads contiguous.
+`step`, each block is multiplied whole and then added up, which keeps reads contiguous and loops long.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from operator import add
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from deconvjax.engine.blocks import block_taps, touched
 from deconvjax.engine.comb import Comb, comb
@@ -40,6 +40,11 @@ def terms(spec: Spec) -> int:
 
 def _blocked(c: Comb) -> bool:
     return c.step > 2 and c.width > 4 and c.phases == 1
+
+
+def blocked(spec: Spec) -> bool:
+    """Whether the last axis is summed in blocks."""
+    return len(spec.axes) > 0 and _blocked(comb(spec.axes[-1]))
 
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
@@ -77,9 +82,8 @@ def _rows(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     kernel = block_taps(kernel, [last])[:, :, 0]  # (touched, step, *outer window, C)
     kernel = jnp.moveaxis(kernel, (0, 1), (rank, rank + 1))
     kernel = comb_taps(kernel, outer)
-    total = None
+    parts = []
     for near in range(touched(last)):
-        parts = []
         for at in np.ndindex(*[c.width for c in outer]):
             cut = [
                 slice(w * c.grid, w * c.grid + (c.count - 1) * c.step + 1, c.step)
@@ -89,8 +93,15 @@ def _rows(x: Array, kernel: Array, combs: list[Comb]) -> Array:
             part = part.reshape(x.shape[0], *[n for c in outer for n in (c.count, 1)], *part.shape[-3:])
             k = kernel[(*[cut for w in at for cut in (w, slice(None))], near)]  # *phases, step, C
             parts.append(part * k.reshape(*[n for c in outer for n in (1, c.phases)], 1, *k.shape[-2:]))
-        block = reduce(add, parts)
-        inside = reduce(add, [block[..., r, :] for r in range(last.step)])
-        total = inside if total is None else total + inside
-    assert total is not None
+    total = lax.optimization_barrier(reduce(add, parts))
+    total = _inside(total.reshape(-1, last.step * x.shape[-1]), last.step)
     return joined(total.reshape(-1, *[n for c in combs for n in (c.count, c.phases)], x.shape[-1]), combs)
+
+
+def _inside(blocks: Array, step: int) -> Array:
+    """(n, step*C) -> (n, C): the sum over a block, as a product with ones and zeros where the library has one."""
+    channels = blocks.shape[-1] // step
+    if blocks.dtype == jnp.float32:
+        ones = jnp.tile(jnp.eye(channels, dtype=blocks.dtype), (step, 1))
+        return lax.dot_general(blocks, ones, (((1,), (0,)), ((), ())), precision="highest")
+    return reduce(add, [blocks[:, r * channels : (r + 1) * channels] for r in range(step)])

@@ -7,7 +7,7 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import banded, lower, rule
+from deconvjax.engine import fourier, lower, rule
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.rule import Problem
 from tests.engine import oracle
@@ -16,9 +16,10 @@ from tests.engine.numpy_backend import array, numpy_backend
 STAGES = 5000
 
 
-def run(seed, strategy=None, **limits):
+def run(seed, strategy=None, dtype=np.float64, **limits):
     """F, T and W of one random stage against the oracle."""
     spec, x, k, y = oracle.random_stage(seed, **limits)
+    x, k, y = (a.astype(dtype) for a in (x, k, y))
     tolerance = {"rtol": 0, "atol": 1e-9 if strategy in (None, "fourier") else 0}
     static = {"spec": spec.normal, "strategy": strategy, "platform": "cpu"}
     got = lower.stage(array(x), array(k), **static)
@@ -27,6 +28,7 @@ def run(seed, strategy=None, **limits):
     np.testing.assert_allclose(got, oracle.transpose(y, k, spec), **tolerance, err_msg=f"T {seed} {spec}")
     got = lower.taps_gradient(array(x), array(y), **static)
     np.testing.assert_allclose(got, oracle.taps_gradient(x, y, spec), **tolerance, err_msg=f"W {seed} {spec}")
+    return spec
 
 
 @pytest.mark.parametrize("part", range(5))
@@ -55,12 +57,24 @@ def test_every_strategy(strategy):
     assert counted > 60
 
 
-def test_banded_in_pieces_of_time(monkeypatch):
-    """Long signals are cut; here every signal is long."""
-    monkeypatch.setattr(banded, "PIECE", 4)
+@pytest.mark.parametrize("strategy", ["banded", "tapsum"])
+def test_in_float32(strategy):
+    """What float32 runs through a library, other types run otherwise: here float32 is exact too."""
+    limits = {"groups": (None,), "ranks": (1,), "size": 200} if strategy == "banded" else {"depthwise": True}
     with numpy_backend():
-        for seed in range(20_000, 20_100):
-            run(seed, "banded", groups=(None,), ranks=(1,), size=40)
+        for seed in range(20_000, 20_150):
+            run(seed, strategy, dtype=np.float32, **limits | {"up": 2, "down": 6, "window": 9})
+
+
+def test_overlapping_pieces(monkeypatch):
+    """Long signals are transformed in pieces; here every signal is long."""
+    monkeypatch.setattr(fourier, "LEAST", 4)
+    cut = 0
+    with numpy_backend():
+        for seed in range(21_000, 21_100):
+            spec = run(seed, "fourier", groups=(None,), ranks=(1,), size=200)
+            cut += bool(fourier.piece(spec.normal.axes[0]))
+    assert cut > 50
 
 
 def test_transposed_taps_is_its_own_inverse():
