@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,6 +86,21 @@ def test_animation_has_a_frame_for_each_output(tmp_path, suffix):
         assert text.count("data:image/png;base64") == 3 and "http://" not in text.replace("http://www.w3.org", "")
 
 
+def test_every_frame_has_its_window(tmp_path):
+    """The orange frame of output n stands n cells further on than that of output 0."""
+    path = draw.animate(dj.convolve([1, 2, 1]).on((5,)), tmp_path / "window.gif")
+    orange = tuple(int(THEMES["light"].window[i:i + 2], 16) for i in (1, 3, 5))
+    starts = []
+    with Image.open(path) as film:
+        assert film.n_frames == 5
+        for n in range(film.n_frames):
+            film.seek(n)
+            near = np.abs(np.asarray(film.convert("RGB")).astype(int) - orange).sum(-1) < 30
+            starts.append(int(np.flatnonzero(near.any(0))[0]))
+    steps = np.diff(starts)
+    assert steps.min() > 20 and steps.max() - steps.min() <= 1
+
+
 def test_matrix_shows_the_matrix():
     a = (dj.downsample(2) @ dj.convolve([1.0, 2.0, 1.0])).on((6,))
     first, stencil, last = draw.matrix(a).axes
@@ -103,6 +119,27 @@ def test_contributions_are_row_and_column():
     assert (left.images[0].get_array() == reads[..., 0]).all() and (right.images[0].get_array() == paints[..., 0]).all()
 
 
+def test_contributions_of_one_axis():
+    """Up by two with taps 1, 2, 1: output 2 reads input 1 doubled; input 2 paints 1, 2, 1 around output 4."""
+    above, below = draw.contributions((dj.convolve([1.0, 2.0, 1.0]) @ dj.upsample(2)).on((4,)), 2).axes
+    assert above.images[0].get_array().tolist() == [[0, 2, 0, 0]]
+    assert below.images[0].get_array().tolist() == [[0, 0, 0, 1, 2, 1, 0, 0]]
+    assert [text.get_text() for text in below.texts] == ["1", "2", "1"]
+
+
+def test_spectrum_draws_what_it_measures():
+    """The line is |DFT of the taps|, peak 1; what is left is that times the images of the input."""
+    taps = np.array([1.0, 3.0, 3.0, 1.0])
+    top, bottom = draw.spectrum(dj.convolve(taps) @ dj.upsample(2)).axes
+    line = bottom.lines[0]
+    want = np.abs(np.exp(-2j * np.pi * np.outer(line.get_xdata(), np.arange(4))) @ taps) / taps.sum()
+    np.testing.assert_allclose(line.get_ydata(), want, atol=1e-5)
+    images, left = (axis.collections[0].get_paths()[0].vertices for axis in (top, bottom))
+    assert images[:, 1].max() == pytest.approx(1) and images[images[:, 0] > 0.4, 1].max() == pytest.approx(1)
+    assert left[left[:, 0] > 0.4, 1].max() < 0.05  # the taps kill the image around 1/2
+    assert left[:, 1].max() == pytest.approx(1, abs=1e-5)
+
+
 def test_spectrum_of_bilinear():
     """|H(f)| of (1/2, 1, 1/2) is 1 + cos(2 pi f); its zero is where ↑2 puts the image of a constant."""
     found = measure(dj.convolve([0.5, 1.0, 0.5]) @ dj.upsample(2))
@@ -116,6 +153,7 @@ def test_checkerboard_of_ones():
     uneven = dj.conv_transpose(np.ones((3, 1, 1)), strides=2, padding="VALID").on((8, 1))
     found = pattern(uneven, margin=4)
     assert set(found.response[4:-4]) == {1.0, 2.0} and found.spread == pytest.approx(1 / found.response[4:-4].mean())
+    assert draw.checkerboard(uneven).axes[0].lines[0].get_ydata().tolist() == [1, 1, *[2, 1] * 7, 1]
     even = dj.conv_transpose(np.ones((2, 1, 1)), strides=2, padding="VALID").on((8, 1))
     assert pattern(even).spread == 0
     assert (draw.checkerboard(figure_map("padding_strides").T).axes[0].images[0].get_array()
@@ -129,6 +167,8 @@ def test_chain_boxes():
     assert [label for label in labels if label.startswith(("down", "conv"))] == [
         "convolve(3 taps)", "downsample(2)", "downsample(2)"]
     assert "+" in labels and {"x", "y", "8", "4"} <= set(labels)
+    runs = [text.get_text() for text in draw.chain((dj.downsample(2) @ dj.convolve([1, 2, 1])).on((8,))).axes[1].texts]
+    assert [label for label in runs if "(" in label and "$" not in label] == ["upfirdn(3 taps, up=1, down=2)"]
 
 
 def test_upsamplers_panels():
@@ -137,6 +177,11 @@ def test_upsamplers_panels():
     panels = draw.upsamplers(x, maps).axes
     assert [axis.get_title() for axis in panels] == ["x   6 × 5", "nearest   12 × 10", "bilinear   12 × 10"]
     assert (panels[1].images[0].get_array() == np.repeat(np.repeat(x, 2, 0), 2, 1)).all()
+    np.testing.assert_allclose(panels[2].images[0].get_array(), jax.image.resize(x, (12, 10), "bilinear"), atol=1e-6)
+    assert {image.get_clim() for axis in panels for image in axis.images} == {(x.min(), x.max())}  # one scale for all
+    zoomed = draw.upsamplers(x, maps, zoom=(slice(4, 8), slice(0, 6))).axes
+    assert (zoomed[0].images[0].get_array() == x[2:4, :3]).all()
+    assert (zoomed[1].images[0].get_array() == np.repeat(np.repeat(x, 2, 0), 2, 1)[4:8, :6]).all()
 
 
 def luminance(colour):
