@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,12 +14,14 @@ from flax import nnx
 from deconvjax.nn.heads import FCNHead, FPNHead, UNetDecoder
 from deconvjax.segmentation import losses
 from deconvjax.segmentation.data import Dataset, Digits, folder, voc
-from deconvjax.segmentation.models import VGG16, Segmenter, TinyBackbone
+from deconvjax.segmentation.models import VGG16, ResNet, Segmenter, TinyBackbone
 from deconvjax.segmentation.training.config import Config
+from deconvjax.segmentation.weights import Report, absorb_normalization, load_weights, read_weights
 
 _LEVELS = {
     "tiny": ("pool4", "pool3", "pool2", "pool1"),
     "vgg16": ("fc7", "pool4", "pool3", "pool2"),
+    "resnet50": ("layer4", "layer3", "layer2", "layer1"),
 }
 _FCN = {"fcn32s": 1, "fcn16s": 2, "fcn8s": 3}
 
@@ -38,7 +41,9 @@ def model(config: Config, classes: int) -> Segmenter:
     """A fresh model, its numbers fixed by the seed."""
     rngs = nnx.Rngs(config.seed)
     dtype = jnp.bfloat16 if config.precision == "bfloat16" else None
-    backbone = TinyBackbone(dtype=dtype, rngs=rngs) if config.model == "tiny" else VGG16(dtype=dtype, rngs=rngs)
+    make: dict[str, Callable[..., Any]] = {"tiny": TinyBackbone, "vgg16": VGG16,
+                                           "resnet50": partial(ResNet, 50, dilated=False)}
+    backbone = make[config.model](dtype=dtype, rngs=rngs)
     levels = _LEVELS[config.model]
     options: dict[str, Any] = {"upsampling": config.upsampling, "dtype": dtype, "rngs": rngs}
     if config.head in _FCN:
@@ -49,6 +54,17 @@ def model(config: Config, classes: int) -> Segmenter:
     else:
         head = FPNHead(backbone.features, classes, levels=levels, width=64, **options)
     return Segmenter(backbone, head)
+
+
+def pretrain(segmenter: Segmenter, path: str) -> Report:
+    """The backbone's weights from a file of torchvision's, made to read images in [-1, 1]."""
+    backbone = segmenter.backbone
+    report = load_weights(backbone, read_weights(path))
+    if isinstance(backbone, ResNet):
+        absorb_normalization(backbone.conv1, backbone.bn1)
+    else:
+        absorb_normalization(backbone.convs[0])
+    return report
 
 
 def schedule(config: Config) -> optax.Schedule:

@@ -11,7 +11,7 @@ from deconvjax.errors import complaint
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "data": ("digits", "folder", "voc"),
-    "model": ("tiny", "vgg16"),
+    "model": ("tiny", "vgg16", "resnet50"),
     "head": ("fcn32s", "fcn16s", "fcn8s", "unet", "fpn"),
     "upsampling": ("fixed", "depthwise", "dense"),
     "loss": ("cross_entropy", "focal", "dice", "jaccard", "lovasz", "cross_entropy+dice", "ohem"),
@@ -35,6 +35,7 @@ class Config:
     validation_split: str = "validation"
     strict: bool = False
     model: str = "tiny"
+    weights: str = ""
     head: str = "fcn8s"
     upsampling: str = "fixed"
     steps: int = 1200
@@ -67,6 +68,9 @@ class Config:
             if getattr(self, name) < 1:
                 raise ValueError(complaint(f"--{name.replace('_', '-')}", "must be at least 1", got=getattr(self, name),
                                            expected="a positive int", fix="leave it out for the default"))
+        if self.weights and self.model == "tiny":
+            raise ValueError(complaint("--weights", "nobody has trained this model before", got="--model tiny",
+                                       expected="vgg16 or resnet50", fix="--model vgg16"))
         if self.data != "digits" and not self.root:
             raise ValueError(complaint("--root", "this data set lives in a folder", got="no --root",
                                        expected=f"the folder of {self.data}", fix="--root DIR"))

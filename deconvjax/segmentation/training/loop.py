@@ -70,8 +70,9 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, 
 
 
 def _start(trainer: Trainer, checkpoints: Checkpoints, config: Config, classes: tuple[str, ...]) -> State:
-    state = trainer.fresh()
-    if checkpoints.newest() is None:
+    fresh = checkpoints.newest() is None
+    state = trainer.fresh(config.weights if fresh else "")
+    if fresh:
         checkpoints.write_config(config, classes)
         return state
     before, names = checkpoints.read_config()

@@ -47,9 +47,12 @@ class Trainer:
         self.step = jax.jit(self._step, donate_argnums=0)
         self.logits = jax.jit(self.predict)
 
-    def fresh(self) -> State:
-        """The state before the first step."""
-        _, params, rest = nnx.split(building.model(self.config, self.classes), nnx.Param, ...)
+    def fresh(self, weights: str = "") -> State:
+        """The state before the first step; with `weights`, the backbone's come from that file."""
+        model = building.model(self.config, self.classes)
+        if weights:
+            building.pretrain(model, weights)
+        _, params, rest = nnx.split(model, nnx.Param, ...)
         copy = jax.tree_util.tree_map(jnp.copy, params)
         state = State(params, rest, self.optimizer.init(params), copy, jnp.zeros((), jnp.int32))
         return jax.device_put(state, NamedSharding(self.mesh, PartitionSpec()))
