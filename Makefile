@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-peers check bench bench-strategies bench-gpu notebooks notebooks-short docs clean
+.PHONY: help demo test test-slow test-peers check bench ablation bench-strategies bench-gpu notebooks notebooks-short docs clean
 
 help:  ## list these verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ $(VENV)/.group-%: $(VENV)/.ready
 	$(PIP) install --quiet $(PINNED) --group $*
 	@touch $@
 
-demo: $(VENV)/.ready  ## blur, decimate, learn to undo it on photographs; writes demo-report/report.html
+demo: $(VENV)/.ready  ## restore photographs, train a segmentation head; writes demo-report/report.html
 	$(BIN)/python -m deconvjax demo $(DEMO)
 
 test: $(VENV)/.group-test  ## the tests and every docstring's example
@@ -50,6 +50,9 @@ check: $(VENV)/.group-lint $(VENV)/.group-test  ## lint, types, the rules of the
 
 bench: $(VENV)/.group-bench  ## measured against stock JAX, Flax, SciPy and torch
 	$(BIN)/python -m benchmarks
+
+ablation: $(VENV)/.group-test  ## does learning the upsampling help? 27 trainings, half an hour; goes on where it stopped
+	$(BIN)/python -m benchmarks.ablation
 
 bench-strategies: $(VENV)/.group-test  ## where the engine's choice of lowering is not the fastest
 	$(BIN)/python -m benchmarks.strategies

@@ -11,7 +11,7 @@ import time
 
 import jax
 
-from benchmarks import cases
+from benchmarks import cases, segmentation
 from benchmarks.filters import filter_rows, flat_rows, resize_rows
 from benchmarks.layers import measure
 from benchmarks.report import limits, read, summary, write
@@ -45,6 +45,10 @@ def main() -> None:
     if not options.only and part == parts:
         print("Flax models with their layers swapped:")
         swapped_rows(0.25 if options.quick else 1.0, "U-Net" if options.quick else "")
+        print("Training steps of FCN-8s heads:")
+        heads = segmentation.rows(1.0 if options.quick else 4.0, "digits" if options.quick else "")
+        if not options.quick:
+            segmentation.write(heads)
     print(f"{time.perf_counter() - start:.0f} s")
 
 

@@ -1,4 +1,4 @@
-"""`deconvjax demo`: the camera, its transpose, and a layer that learns to undo it, on real photographs."""
+"""`deconvjax demo`: a camera, its transpose, a layer that learns to undo it, a network of such layers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from deconvjax.demo.camera import FACTOR, SPACE, camera, interpolators
 from deconvjax.demo.model import Upsampler
 from deconvjax.demo.photos import HELD_OUT, TRAINING, photograph, planes
 from deconvjax.demo.report import Report
+from deconvjax.demo.segment import recipe, segment
 from deconvjax.demo.training import Patches, psnr, train
 
 SCENE = "chelsea"
@@ -30,7 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `deconvjax demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR", help="folder for the results")
     parser.add_argument("--steps", type=_at_least(1), default=1200, metavar="N", help="training steps")
-    parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of the training patches")
+    parser.add_argument("--segmentation-steps", type=_at_least(0), default=3900, metavar="N",
+                        help="training steps of the segmentation network; 0 leaves it out")
+    parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of both trainings")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,18 +48,22 @@ def run(options: argparse.Namespace) -> int:
     report = Report("A deconvolution layer is not a deconvolution", options.out)
     report.paragraph("It is the transpose of a strided convolution. Below, a camera that blurs and decimates is "
                      "composed as a linear map, its transpose is checked and shown not to be its inverse, and a "
-                     "transposed convolution learns from photographs to undo as much of the camera as it can.")
+                     "transposed convolution learns from photographs to undo as much of the camera as it can. "
+                     "Then a network made of such layers learns to say what every pixel shows.")
     show_operator(report)
     show_transpose(report)
     table, losses, model = learn(report, options.steps, options.seed)
+    steps = options.segmentation_steps
+    scores = segment(report, recipe(steps, options.seed)) if steps else None
     seconds = time.monotonic() - started
     versions = f"Python {platform.python_version()}, jax {jax.__version__}, flax {flax.__version__}"
     report.heading("How this page was made")
-    report.text(f"python -m deconvjax demo --steps {options.steps} --seed {options.seed}\n{seconds:.0f} s, {versions}")
+    report.text(f"python -m deconvjax demo --steps {options.steps} --segmentation-steps {steps} --seed {options.seed}\n"
+                f"{seconds:.0f} s, {versions}")
     np.save(options.out / "taps.npy", np.asarray(model.taps[...])[..., 0, 0])
     (options.out / "results.json").write_text(json.dumps(
-        {"psnr": table, "losses": losses, "steps": options.steps, "seed": options.seed, "seconds": round(seconds, 1)},
-        indent=1))
+        {"psnr": table, "losses": losses, "steps": options.steps, "seed": options.seed, "seconds": round(seconds, 1),
+         "segmentation": scores}, indent=1))
     print(f"\n{report.write()}   {seconds:.0f} s")
     return 0
 

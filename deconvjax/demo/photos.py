@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import skimage.data
+
+from deconvjax.segmentation.data import photographs
 
 TRAINING = ("astronaut", "rocket", "stereo_motorcycle", "coins", "brick", "grass")
 HELD_OUT = ("camera", "coffee", "chelsea", "immunohistochemistry")
@@ -20,11 +21,9 @@ def photograph(name: str, multiple: int = 1) -> np.ndarray:
     >>> photograph("coffee", multiple=8).shape
     (400, 600, 3)
     """
-    found = getattr(skimage.data, name)()
-    image = found[0] if isinstance(found, tuple) else found  # the stereo pair: its left view
-    image = np.asarray(image, np.float32) / 255
+    image = photographs.photograph(name).astype(np.float32) / 255
     height, width = (size // multiple * multiple for size in image.shape[:2])
-    return image.reshape(*image.shape[:2], -1)[:height, :width]
+    return image[:height, :width]
 
 
 def planes(images: Sequence[np.ndarray]) -> list[np.ndarray]:

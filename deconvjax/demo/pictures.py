@@ -106,6 +106,30 @@ def learning(losses: Sequence[float], window: int = 25) -> Figure:
     return figure
 
 
+def scenes(rows: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """Rows of pictures of one size under each other, each row under its name.
+
+    >>> picture = np.zeros((4, 4, 3))
+    >>> [axis.get_title() for axis in scenes({"scene": [picture, picture], "truth": [picture, picture]}).axes]
+    ['scene', 'truth']
+    """
+    with drawing("light"):
+        tall = [np.concatenate([_framed(picture) for picture in row], 1) for row in rows.values()]
+        width = 11.0
+        height = sum(width * picture.shape[0] / picture.shape[1] + 0.4 for picture in tall)
+        figure, axes = blank(width, height, rows=len(tall))
+        for axis, name, picture in zip(axes, rows, tall, strict=True):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set_title(name, fontsize=10)
+            axis.set_axis_off()
+    return figure
+
+
+def _framed(picture: np.ndarray) -> np.ndarray:
+    """White on the right, two pixels wide."""
+    return np.pad(picture, ((0, 0), (0, 2), (0, 0)), constant_values=255 if picture.dtype == np.uint8 else 1)
+
+
 def bars(table: Mapping[str, Mapping[str, float]]) -> Figure:
     """PSNR by photograph and method, as bars.
 

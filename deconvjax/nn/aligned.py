@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from deconvjax.algebra import LinearMap
+from deconvjax.algebra import LinearMap, atomic
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.channel import conv_transpose
-from deconvjax.ops.filter import upfirdn
 from deconvjax.ops.window import pad
 
 KINDS = ("fixed", "depthwise", "dense")
@@ -74,7 +73,7 @@ class Placement:
 class AlignedUpsample(nnx.Module):
     """y[m] = sum_n w[m - f*n - first] x[n]: bilinear from one grid to another, fixed or learned.
 
-    "fixed" runs as two one-axis filters and has no parameter; "depthwise" learns one kernel a channel, "dense" a full
+    "fixed" has no parameter; "depthwise" learns one kernel a channel, "dense" a full
     one, both starting bilinear, so all three give the same numbers before training. `(*batch, h, w, channels)` in and
     out; the output size is asked for at each call, so one layer serves images of any size.
 
@@ -103,11 +102,10 @@ class AlignedUpsample(nnx.Module):
                                        expected='"edge" or "zero"', fix='border="edge"'))
         self.placement = Placement.between(source, target)
         self.channels, self.kind, self.border = channels, kind, border
-        window = np.outer(self.placement.taps, self.placement.taps)
         if kind == "depthwise":
-            self.kernel = nnx.Param(jnp.asarray(np.tile(window[..., None, None], channels), param_dtype))
+            self.kernel = nnx.Param(jnp.asarray(self._window(), param_dtype))
         elif kind == "dense":
-            self.kernel = nnx.Param(jnp.asarray(window[..., None, None] * np.eye(channels), param_dtype))
+            self.kernel = nnx.Param(jnp.asarray(self._window() * np.eye(channels), param_dtype))
 
     def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
         """x on the target grid, `size` samples of it."""
@@ -120,21 +118,16 @@ class AlignedUpsample(nnx.Module):
                  for n, m in zip(source_size, size, strict=True)]
         long = [n + sum(r) for n, r in zip(source_size, reach, strict=True)]
         starts = [place.first - place.factor * lo for lo, _ in reach]
-        if self.kind == "fixed":
-            upsampled = self._fixed(long, size, starts)
-        else:
-            k, f = len(place.taps), place.factor
-            pads = tuple((-a, (n - 1) * f + k + a - m) for n, m, a in zip(long, size, starts, strict=True))
-            upsampled = conv_transpose(self.kernel[...], strides=f, padding=pads,
-                                       groups=self.channels if self.kind == "depthwise" else 1)
+        k, f = len(place.taps), place.factor
+        pads = tuple((-a, (n - 1) * f + k + a - m) for n, m, a in zip(long, size, starts, strict=True))
+        kernel = self._window() if self.kind == "fixed" else self.kernel[...]
+        upsampled = conv_transpose(kernel, strides=f, padding=pads, groups=1 if self.kind == "dense" else self.channels)
+        if self.kind == "fixed":  # fenced: the plan would run it as two one-axis filters, whose transposes are slower
+            upsampled = atomic(upsampled)
         if any(lo or hi for lo, hi in reach):
             upsampled = upsampled @ pad(tuple(reach), "edge", axes=(-3, -2))
         return upsampled
 
-    def _fixed(self, sizes: list[int], targets: tuple[int, int], starts: list[int]) -> LinearMap:
-        place, stages = self.placement, []
-        for axis, n, m, first in zip((-3, -2), sizes, targets, starts, strict=True):
-            lo = len(place.taps) - 1 + first
-            hi = m + len(place.taps) - 1 - ((n - 1) * place.factor + 1) - lo
-            stages.append(upfirdn(np.array(place.taps), up=place.factor, padding=((lo, hi),), axes=axis))
-        return stages[0] @ stages[1]
+    def _window(self) -> np.ndarray:
+        """The bilinear taps of every channel, (k, k, 1, channels)."""
+        return np.tile(np.outer(self.placement.taps, self.placement.taps)[..., None, None], self.channels)

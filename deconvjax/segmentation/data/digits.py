@@ -6,11 +6,11 @@ import functools
 from typing import Any
 
 import numpy as np
-import skimage.data
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from deconvjax.errors import complaint
+from deconvjax.segmentation.data.photographs import photograph
 from deconvjax.segmentation.data.sample import Sample
 
 CLASSES = ("background", *map(str, range(10)))
@@ -58,7 +58,7 @@ class Digits:
         image = _background(rng, PHOTOGRAPHS[self.split], self.size)
         mask = np.zeros(self.size, np.uint8)
         glyphs, labels = _glyphs(self.split)
-        for _ in range(rng.integers(2, 6)):
+        for _ in range(rng.integers(4, 9)):
             pick = rng.integers(len(glyphs))
             _paste(rng, image, mask, glyphs[pick], int(labels[pick]) + 1)
         return Sample(image, mask, f"{self.split}_{index:05d}")
@@ -70,27 +70,21 @@ def _glyphs(split: str) -> tuple[np.ndarray, np.ndarray]:
     return found.images[WRITERS[split]].astype(np.float32) / 16, found.target[WRITERS[split]]
 
 
-@functools.cache
-def _photograph(name: str) -> np.ndarray:
-    found = getattr(skimage.data, name)()
-    image = np.asarray(found[0] if isinstance(found, tuple) else found)  # the stereo pair: its left view
-    return np.repeat(image[..., None], 3, -1) if image.ndim == 2 else image[..., :3]
-
-
 def _background(rng: np.random.Generator, names: tuple[str, ...], size: tuple[int, int]) -> np.ndarray:
-    photograph = _photograph(names[rng.integers(len(names))])
-    height, width = photograph.shape[:2]
+    whole = photograph(names[rng.integers(len(names))])
+    height, width = whole.shape[:2]
     zoom = rng.uniform(1.0, max(1.0, min(3.0, height / size[0], width / size[1])))
     take = min(height, int(size[0] * zoom)), min(width, int(size[1] * zoom))
     top, left = (int(rng.integers(0, n - t + 1)) for n, t in zip((height, width), take, strict=True))
-    crop = Image.fromarray(photograph[top:top + take[0], left:left + take[1]])
+    part = whole[top:top + take[0], left:left + take[1]]
+    crop = Image.fromarray(np.repeat(part, 3, -1) if part.shape[-1] == 1 else part)
     image = np.asarray(crop.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32) / 255
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)
 
 
 def _paste(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, glyph: np.ndarray, label: int) -> None:
     """One digit, enlarged and turned a little, in a colour that stands out from what it covers."""
-    side = int(rng.integers(20, 37))
+    side = int(rng.integers(26, 43))
     side = min(side, *mask.shape)
     picture = Image.fromarray(glyph).resize((side, side), Image.Resampling.BICUBIC)
     ink = np.clip(np.asarray(picture.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR)), 0, 1)
@@ -103,7 +97,8 @@ def _paste(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, glyph:
         return  # no room left: a digit written over another could not be read
     under = image[here]
     colour = rng.uniform(0, 1, 3).astype(np.float32)
-    if np.abs(colour - under.mean((0, 1))).max() < 0.4:  # invisible ink would be an unfair question
-        colour = np.where(under.mean((0, 1)) > 0.5, colour * 0.3, 1 - colour * 0.3).astype(np.float32)
+    mean = under.mean((0, 1))
+    if np.abs(colour - mean).max() < 0.5:  # invisible ink would be an unfair question
+        colour = np.where(mean > 0.5, 0, 1).astype(np.float32)
     image[here] = under + ink[..., None] * (colour - under)
     mask[here] = np.where(ink >= 0.5, label, np.where(ink >= 0.25, 255, mask[here]))

@@ -56,7 +56,7 @@ class Files:
                 if strict:
                     raise DataError(f"{reason}\n--strict: nothing is skipped; mend or remove the file") from problem
                 self.skipped.append(reason)
-                (say or _say)(f"skipped {reason}")
+                (say or say_to_user)(f"skipped {reason}")
         if not kept:
             raise DataError(complaint("data", "no usable pair of image and mask is left",
                                       got=f"{len(self.skipped)} skipped of {len(pairs)}",
@@ -114,5 +114,6 @@ def _read_sbd(path: Path) -> np.ndarray:
     return np.asarray(loadmat(path, squeeze_me=True, struct_as_record=False)["GTcls"].Segmentation).astype(np.int64)
 
 
-def _say(line: str) -> None:
+def say_to_user(line: str) -> None:
+    """A line on standard error."""
     print(line, file=sys.stderr)

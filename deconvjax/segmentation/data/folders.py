@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deconvjax.errors import complaint
-from deconvjax.segmentation.data.files import MASKS, PICTURES, Files, Pair, Palette
+from deconvjax.segmentation.data.files import MASKS, PICTURES, Files, Pair, Palette, say_to_user
 from deconvjax.segmentation.data.sample import VOID, DataError
 
 VOC_CLASSES = (
@@ -37,11 +37,16 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
     if lonely and strict:
         raise DataError(complaint("folder", f"{len(lonely)} images have no mask", got=", ".join(lonely[:5]),
                                   expected="masks of the same names", fix="add the masks, or leave --strict out"))
-    reporter = say or print
     for name in lonely:
-        reporter(f"skipped {images[name].name}: no mask of that name in {base / 'masks'}")
+        (say or say_to_user)(f"skipped {images[name].name}: no mask of that name in {base / 'masks'}")
     names = _split(base, sorted(set(images) & set(masks)), split, validation)
-    return Files([Pair(images[n], masks[n]) for n in names], classes, palette=palette, strict=strict, say=say)
+    absent = [name for name in names if name not in images]
+    if absent:
+        raise DataError(complaint("folder", f"{base / split}.txt names files that are not there",
+                                  got=", ".join(absent[:5]), expected="names, without endings, of pictures in images/",
+                                  fix="correct the list"))
+    pairs = [Pair(images[name], masks[name]) for name in names if name in masks]
+    return Files(pairs, classes, palette=palette, strict=strict, say=say)
 
 
 def voc(root: str | Path, split: str = "train", *, masks: str = "SegmentationClass", strict: bool = False,

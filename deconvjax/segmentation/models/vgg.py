@@ -12,6 +12,7 @@ from flax import nnx
 from deconvjax.nn.aligned import Grid
 from deconvjax.nn.conv import Conv
 from deconvjax.nn.heads import Feature
+from deconvjax.segmentation.models.backbone import halve
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, convolutions) between pools
 
@@ -19,7 +20,7 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, convolu
 class VGG16(nnx.Module):
     """conv3-64 x2, pool, ..., conv3-512 x3, pool, conv7-4096, conv1-4096: features "pool3", "pool4", "fc7".
 
-    Pools round up (`SAME` on 2x2/2 is Caffe's ceil): with rounding down, a third of all image sizes could not be
+    Pools round up (`halve` is Caffe's ceil): with rounding down, a third of all image sizes could not be
     cropped. With `pad=100` the 7x7 layer has something to read on any image and every crop is legal.
 
     Args:
@@ -69,7 +70,7 @@ class VGG16(nnx.Module):
             for _ in range(count):
                 x = nnx.relu(self.convs[index](x))
                 index += 1
-            x = nnx.max_pool(x, (2, 2), (2, 2), "SAME")
+            x = halve(x)
             found[f"pool{stage}"] = x
         x = self.dropout(nnx.relu(self.fc6(x)))
         found["fc7"] = self.dropout(nnx.relu(self.fc7(x)))

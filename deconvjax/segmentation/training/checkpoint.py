@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ import orbax.checkpoint as ocp
 from deconvjax.errors import complaint
 from deconvjax.segmentation.training.config import Config
 from deconvjax.segmentation.training.state import State
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class CheckpointError(RuntimeError):
@@ -31,7 +36,7 @@ class Checkpoints:
         self.out = Path(out).resolve()
 
     def write_config(self, config: Config, classes: tuple[str, ...]) -> None:
-        """Record the run; a run of another model in the same folder is refused."""
+        """Record the run in OUT/config.json, in one move; what was recorded there before is replaced."""
         path = self.out / "config.json"
         self.out.mkdir(parents=True, exist_ok=True)
         record = json.dumps({"config": json.loads(config.to_json()), "classes": list(classes)}, indent=2)
@@ -56,14 +61,16 @@ class Checkpoints:
             with self._manager(which, keep=2 if which == "last" else 1) as manager:
                 manager.save(int(state.step), args=ocp.args.Composite(
                     state=ocp.args.StandardSave(_named(state)), score=ocp.args.JsonSave({"score": score})), force=True)
-        except (OSError, ValueError) as problem:
-            if isinstance(problem, ValueError) and not isinstance(problem.__cause__, OSError):
-                space = "no space" in str(problem).lower() or "out of range" in str(problem).lower()
-                if not space:
-                    raise
-            raise CheckpointError(complaint("checkpoint", "could not be written; the last good one is untouched",
-                                            got=str(problem).splitlines()[0], expected=f"room in {self.out}",
-                                            fix="free some space and start again: the run resumes")) from problem
+        except Exception as problem:  # Orbax raises whatever its storage layer met
+            full, cause = _full(problem), _cause(problem)
+            if not full and cause is None:
+                raise
+            raise CheckpointError(complaint(
+                "checkpoint", "could not be written; the last good one is untouched",
+                got=str(cause or problem).splitlines()[0],
+                expected=f"room in {self.out}" if full else f"a folder that can be written: {self.out}",
+                fix="free some space and start again: the run resumes" if full else
+                "mend the folder and start again: the run resumes")) from problem
 
     def newest(self, which: str = "last") -> int | None:
         """Step of the newest checkpoint, None where there is none."""
@@ -104,6 +111,24 @@ class Checkpoints:
                                                enable_async_checkpointing=False,
                                                cleanup_tmp_directories=keep is not None)
         return ocp.CheckpointManager(self.out / which, options=options)
+
+
+def _chain(problem: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it was raised from."""
+    while problem is not None:
+        yield problem
+        problem = problem.__cause__ or problem.__context__
+
+
+def _cause(problem: BaseException) -> OSError | None:
+    """The system's own error along the chain."""
+    return next((each for each in _chain(problem) if isinstance(each, OSError)), None)
+
+
+def _full(problem: BaseException) -> bool:
+    """Whether the disk or the quota is full, by errno; TensorStore passes the system's error on as its text only."""
+    return any(each.errno in _NO_ROOM if isinstance(each, OSError) else
+               any(os.strerror(code) in str(each) for code in _NO_ROOM) for each in _chain(problem))
 
 
 def _named(state: State) -> dict[str, Any]:

@@ -20,6 +20,22 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("float32", "bfloat16"),
 }
 
+HELP: dict[str, str] = {
+    "data": "digit scenes (no download), a folder of images/ and masks/, or PASCAL VOC's layout",
+    "root": "folder of the data set", "split": "what is trained on", "validation_split": "what is scored",
+    "strict": "refuse files that cannot be used instead of skipping them", "model": "backbone",
+    "weights": "a .pth or .safetensors file of torchvision's for the backbone to start from",
+    "head": "segmentation head", "upsampling": "bilinear and fixed, or learned: one kernel a channel, or a full one",
+    "steps": "optimizer steps", "batch": "images a step", "crop": "side of what is learned from",
+    "flip": "mirror half of the images", "scale": "scale jitter, in octaves", "loss": "loss over pixels",
+    "optimizer": "update rule", "schedule": "learning rate after the warm-up", "learning_rate": "its largest value",
+    "warmup": "steps of linear warm-up", "weight_decay": "of kernels", "clip": "largest norm of the gradient",
+    "precision": "of activations; parameters stay float32", "ema": "decay of the averaged parameters that predict",
+    "accumulate": "parts a batch is computed in", "evaluate_every": "steps between scores",
+    "save_every": "steps between checkpoints", "validation_count": "digit scenes scored",
+    "seed": "of everything random",
+}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -38,24 +54,24 @@ class Config:
     weights: str = ""
     head: str = "fcn8s"
     upsampling: str = "fixed"
-    steps: int = 1200
-    batch: int = 16
+    steps: int = 3900
+    batch: int = 8
     crop: int = 96
     flip: bool = False
-    scale: float = 0.15
-    loss: str = "cross_entropy"
+    scale: float = 0.0
+    loss: str = "cross_entropy+dice"
     optimizer: str = "adamw"
     schedule: str = "cosine"
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     warmup: int = 50
     weight_decay: float = 1e-4
     clip: float = 1.0
     precision: str = "float32"
     ema: float = 0.99
     accumulate: int = 1
-    evaluate_every: int = 400
+    evaluate_every: int = 800
     save_every: int = 200
-    validation_count: int = 128
+    validation_count: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -7,6 +7,8 @@ import dataclasses
 
 from tqdm import tqdm
 
+from deconvjax.errors import complaint
+from deconvjax.segmentation.data import DataError
 from deconvjax.segmentation.training import building
 from deconvjax.segmentation.training.evaluation import Inference, evaluate
 from deconvjax.segmentation.training.options import refused, trained
@@ -35,6 +37,11 @@ def run(options: argparse.Namespace) -> int:
     config, classes, trainer, state = trained(options.folder, options.checkpoint)
     changes = {"root": options.root or config.root, "validation_split": options.split or config.validation_split}
     _, dataset = building.datasets(dataclasses.replace(config, **changes))
+    if dataset.classes != classes:
+        raise DataError(complaint("evaluate", "the data set has other classes than the model",
+                                  got=f"{len(dataset.classes)}: {', '.join(dataset.classes[:6])} ...",
+                                  expected=f"{len(classes)}: {', '.join(classes[:6])} ...",
+                                  fix="score on data labelled as the training data was"))
     inference = Inference(options.window, tuple(options.scales), options.flip)
     matrix = evaluate(forward(trainer, state), dataset, batch=config.batch, inference=inference,
                       watch=lambda it: tqdm(it, unit="image"))

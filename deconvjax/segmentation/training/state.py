@@ -72,6 +72,7 @@ class Trainer:
         config = self.config
 
         def objective(params: Arrays, part: tuple[jax.Array, jax.Array], rest: Arrays) -> tuple[jax.Array, Arrays]:
+            rest = jax.tree_util.tree_map(lambda leaf: leaf, rest)  # nnx lets a trace write only to its own variables
             model = self._model(params, rest, train=True)
             value = self.loss(model(_centred(part[0])).astype(jnp.float32), part[1].astype(jnp.int32))
             return value, nnx.split(model, nnx.Param, ...)[2]
@@ -109,8 +110,8 @@ def trainer_of(config: Config, classes: int) -> Trainer:
 
 
 def forward(trainer: Trainer, state: State) -> Callable[[Any], jax.Array]:
-    """images -> logits with this state's averaged parameters."""
-    return lambda image: trainer.logits(state, image)
+    """images -> logits with this state's averaged parameters, laid over all local devices where the batch divides."""
+    return lambda image: trainer.logits(state, trainer.share(image))
 
 
 def _centred(image: jax.Array) -> jax.Array:

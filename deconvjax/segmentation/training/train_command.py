@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from deconvjax.segmentation.training.config import CHOICES, Config
+from deconvjax.segmentation.training.config import CHOICES, HELP, Config
 from deconvjax.segmentation.training.loop import devices, train
 from deconvjax.segmentation.training.options import refused
 
@@ -15,12 +15,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="runs/digits", help="folder of checkpoints and logs; a stopped run resumes")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     for field in dataclasses.fields(Config):
-        name = f"--{field.name.replace('_', '-')}"
+        name, told = f"--{field.name.replace('_', '-')}", HELP[field.name]
         if isinstance(field.default, bool):
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default, help=" ")
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default, help=told)
         else:
-            parser.add_argument(name, type=type(field.default), default=field.default, choices=CHOICES.get(field.name),
-                                help=" ")
+            parser.add_argument(name, type=type(field.default), default=field.default, help=told,
+                                choices=CHOICES.get(field.name))
 
 
 @refused
