@@ -40,10 +40,19 @@ class Wrapped(nnx.Module):
             keeps the image centred.
 
     >>> import jax.numpy as jnp
-    >>> halve = lambda images: {"half": images[:, ::2, ::2]}
-    >>> backbone = Wrapped(halve, {"half": Feature(3, Grid(Fraction(2)))})
-    >>> backbone(jnp.ones((1, 8, 8, 3)))["half"].shape
-    (1, 4, 4, 3)
+    >>> from deconvjax.nn.heads import FCNHead
+    >>> class Patches(nnx.Module):  # plain Flax, written by somebody else: patches of 4x4, then of 2x2
+    ...     def __init__(self, rngs):
+    ...         self.stem = nnx.Conv(3, 8, (4, 4), 4, padding="VALID", rngs=rngs)
+    ...         self.down = nnx.Conv(8, 16, (2, 2), 2, padding="VALID", rngs=rngs)
+    ...     def __call__(self, images):
+    ...         fine = nnx.relu(self.stem(images))
+    ...         return {"fine": fine, "coarse": nnx.relu(self.down(fine))}
+    >>> rngs = nnx.Rngs(0)
+    >>> backbone = Wrapped(Patches(rngs), {"fine": Feature(8, evenly(4)), "coarse": Feature(16, evenly(8))})
+    >>> head = FCNHead(backbone.features, 21, levels=("coarse", "fine"), rngs=rngs)
+    >>> head(backbone(jnp.ones((1, 37, 50, 3))), (37, 50)).shape
+    (1, 37, 50, 21)
     """
 
     def __init__(self, network: Callable[[jax.Array], Mapping[str, jax.Array]], features: Mapping[str, Feature]):
