@@ -41,7 +41,7 @@ FIGURES = {
     "deconvjax.draw.checkerboard": "dj.draw.checkerboard((dj.convolve(dj.filters.bilinear((2, 2))) "
                                    "@ dj.upsample((2, 2))).on((12, 12)))",
     "deconvjax.draw.chain":
-        "dj.draw.chain((dj.downsample(3) @ dj.convolve(dj.filters.gaussian(2.0)) @ dj.upsample(2)).on((60,)))",
+        "dj.draw.chain((dj.downsample(3) @ dj.convolve([1, 2, 1]) @ dj.upsample(2)).on((60,)))",
     "deconvjax.draw.upsamplers":
         'dj.draw.upsamplers(np.eye(6), {"nearest": dj.resize(4, "nearest", axes=(-2, -1)), '
         '"bilinear": dj.resize(4, axes=(-2, -1)), "cubic": dj.resize(4, "cubic", axes=(-2, -1))})',

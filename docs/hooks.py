@@ -26,7 +26,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     paths = [page.path for page in api.pages()]
     config.nav = [
         {"Home": "index.md"}, "question.md", {"Notebooks": of("notebooks")}, "gallery.md", "frameworks.md", "laws.md",
-        {"Benchmarks": of("benchmarks")}, "command-line.md",
+        {"Benchmarks": [{Path(page).stem.replace("_", " "): page} for page in of("benchmarks")]}, "command-line.md",
         {"API": ["api/index.md", {"dj": [path for path in paths if path.startswith("api/dj-")]},
                  *_nested([path for path in paths if not path.startswith("api/dj-")])]},
         {"Project": ["contributing.md", "changelog.md"]},

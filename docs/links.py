@@ -53,6 +53,8 @@ class Found(HTMLParser):
         self.anchors |= {given[name] for name in ("id", "name") if name in given}
         if tag in ("a", "area") and "href" in given:
             self.links.append(given["href"])
+        if "mermaid" in given.get("class", "").split():
+            self.fetched.append("//a diagram for which the theme loads mermaid")
         if tag == "link" and given.get("rel") in ("canonical", "next", "prev", "alternate"):
             return
         for name in _FETCHED.get(tag, ()):

@@ -33,7 +33,7 @@ class Cost:
 
 
 def cost(a: LinearMap) -> Cost:
-    """Cost(written, planned): multiply-adds and bytes of one signal of the domain, as written and as planned.
+    """cost = (work(A), work(plan(A))): multiply-adds and bytes of one signal of the domain, as written and as planned.
 
     Multiply-adds are exact: products with stuffed or padded zeros are not counted. Bytes are those of the samples read,
     the taps, and everything written; between maps of a chain a pure rate change writes its zeros only.

@@ -67,7 +67,12 @@ def plan(a: LinearMap) -> LinearMap:
 
 
 def fired_laws(a: LinearMap) -> tuple[Firing, ...]:
-    """The laws that lead from a bound map to its plan, in order."""
+    """A = ... = plan(A): the laws that lead from a bound map to its plan, in order.
+
+    >>> import deconvjax as dj
+    >>> [firing.law.name for firing in fired_laws((dj.downsample(2) @ dj.downsample(3)).on((12,)))]
+    ['decimations multiply']
+    """
     return _recipe(a)[1].fired
 
 

@@ -21,7 +21,7 @@ from deconvjax.space import Space
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """(multiply-adds, bytes read and written) of one application.
+    """work = (multiply-adds, bytes read and written) of one application.
 
     Multiply-adds count products with samples of the signal, never with stuffed or padded zeros. `price` weighs both:
     moving two float32 costs as much as one multiply-add.
@@ -43,7 +43,7 @@ class Work:
 
 
 def work(a: LinearMap) -> Work:
-    """(multiply-adds, bytes) of a bound map as it is written, one signal of its domain.
+    """cost = (multiply-adds, bytes) of a bound map as it is written, one signal of its domain.
 
     >>> import deconvjax as dj
     >>> work(dj.convolve([1, 2, 1], "valid").on((10,)))

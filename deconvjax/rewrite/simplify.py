@@ -30,7 +30,12 @@ from deconvjax.space import Space
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One law that fired: on which maps, and what came of them."""
+    """law(*operands) = result: one law that fired, on which maps, and what came of them.
+
+    >>> import deconvjax as dj
+    >>> (dj.downsample(2) @ dj.downsample(3)).on((12,)).explain().fired[0].after
+    'downsample(6)'
+    """
 
     law: Law
     operands: tuple[LinearMap, ...]
@@ -72,7 +77,11 @@ class Memory:
 
 @dataclass(slots=True)
 class Record:
-    """What happened while rewriting; the tests count refusals too."""
+    """fired = the laws applied, in order; refused = those that spoke and would not, where the tests ask for them.
+
+    >>> Record().fired
+    []
+    """
 
     fired: list[Firing] = field(default_factory=list)
     refused: list[Law] | None = None

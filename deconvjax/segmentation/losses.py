@@ -21,7 +21,7 @@ IGNORE = 255  # PASCAL VOC's void label
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, *, ignore_label: int | None = IGNORE,
                   class_weights: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> jax.Array:
-    """-sum_p w[y_p] log softmax(z_p)[y_p], over the pixels whose label is not `ignore_label`.
+    """loss = -sum_p w[y_p] log softmax(z_p)[y_p], over the pixels whose label is not `ignore_label`.
 
     Args:
         logits: (..., classes).
@@ -52,7 +52,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, *, ignore_label: int | N
 
 def focal(logits: jax.Array, labels: jax.Array, *, gamma: float = 2.0, ignore_label: int | None = IGNORE,
           class_weights: Any = None, reduction: str = "mean") -> jax.Array:
-    """-sum_p w[y_p] (1 - q_p)^gamma log q_p, with q_p the softmax probability of the true class.
+    """loss = -sum_p w[y_p] (1 - q_p)^gamma log q_p, with q_p the softmax probability of the true class.
 
     Source: Lin et al., Focal Loss, arXiv:1708.02002, with softmax over classes. gamma = 0 is cross entropy.
 
@@ -72,7 +72,7 @@ def focal(logits: jax.Array, labels: jax.Array, *, gamma: float = 2.0, ignore_la
 
 def tversky(logits: jax.Array, labels: jax.Array, *, alpha: float = 0.5, beta: float = 0.5, gamma: float = 1.0,
             smooth: float = 0.0, ignore_label: int | None = IGNORE, class_weights: Any = None) -> jax.Array:
-    """mean_c (1 - (TP_c + s)/(TP_c + alpha FP_c + beta FN_c + s))^gamma, over classes that occur in the labels.
+    """loss = mean_c (1 - (TP_c + s)/(TP_c + alpha FP_c + beta FN_c + s))^gamma, over classes that occur in the labels.
 
     Soft counts over all counted pixels of the batch: TP = sum q y, FP = sum q (1-y), FN = sum (1-q) y.
 
@@ -99,7 +99,7 @@ def tversky(logits: jax.Array, labels: jax.Array, *, alpha: float = 0.5, beta: f
 
 def dice(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_label: int | None = IGNORE,
          class_weights: Any = None) -> jax.Array:
-    """mean_c 1 - (2 sum q y + s)/(sum q + sum y + s): Tversky with alpha = beta = 1/2.
+    """loss = mean_c 1 - (2 sum q y + s)/(sum q + sum y + s): Tversky with alpha = beta = 1/2.
 
     Source: Milletari et al., V-Net, arXiv:1606.04797 (without squares).
 
@@ -112,7 +112,7 @@ def dice(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_la
 
 def jaccard(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_label: int | None = IGNORE,
             class_weights: Any = None) -> jax.Array:
-    """mean_c 1 - (sum q y + s)/(sum q + sum y - sum q y + s): Tversky with alpha = beta = 1.
+    """loss = mean_c 1 - (sum q y + s)/(sum q + sum y - sum q y + s): Tversky with alpha = beta = 1.
 
     >>> import jax.numpy as jnp
     >>> print(f"{jaccard(jnp.zeros((4, 2)), jnp.array([0, 0, 1, 1])):.4f}")
@@ -124,7 +124,7 @@ def jaccard(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore
 
 def lovasz_softmax(logits: jax.Array, labels: jax.Array, *, ignore_label: int | None = IGNORE,
                    class_weights: Any = None) -> jax.Array:
-    """mean_c <sorted errors of class c, gradient of the Lovasz extension of its Jaccard loss>.
+    """loss = mean_c <sorted errors of class c, gradient of the Lovasz extension of its Jaccard loss>.
 
     errors m_p = 1 - q_p[c] on pixels of class c, q_p[c] elsewhere, sorted downwards; over classes that occur.
 
@@ -160,7 +160,7 @@ def lovasz_softmax(logits: jax.Array, labels: jax.Array, *, ignore_label: int | 
 
 def ohem(losses: jax.Array, labels: jax.Array, *, threshold: float = 0.7, keep: int = 100_000,
          ignore_label: int | None = IGNORE) -> jax.Array:
-    """mean of the hard pixels: loss > -log(threshold), and at least the `keep` hardest ones.
+    """loss = mean of the hard pixels: those with loss > -log(threshold), and at least the `keep` hardest ones.
 
     Args:
         losses: one value per pixel, `cross_entropy(..., reduction="none")`.
@@ -184,7 +184,7 @@ def ohem(losses: jax.Array, labels: jax.Array, *, threshold: float = 0.7, keep: 
 
 
 def deep_supervision(losses: Sequence[jax.Array], weights: Sequence[float]) -> jax.Array:
-    """sum_i weights[i] losses[i]: the main head's loss and its auxiliaries'.
+    """loss = sum_i weights[i] losses[i]: the main head's loss and its auxiliaries'.
 
     >>> import jax.numpy as jnp
     >>> print(deep_supervision([jnp.float32(1.0), jnp.float32(2.0)], [1.0, 0.5]))

@@ -12,7 +12,7 @@ from deconvjax.segmentation.data.sample import VOID, Sample
 
 @dataclass(frozen=True)
 class Augment:
-    """flip with probability 1/2, scale by 2^U(-s, s), crop to `crop`, then brightness, contrast and saturation.
+    """(image, mask) -> colour(crop(scale(flip(image)))), mask likewise: flips half the time, scales by 2^U(-s, s).
 
     Where the scaled picture is smaller than the crop, the rest is grey and labelled 255.
 
@@ -20,7 +20,11 @@ class Augment:
         crop: (height, width) of what is learned from: every training batch has this one shape.
         flip: mirror left and right half of the time.
         scale: s in octaves.
-        colour: relative strength of the colour changes.
+        colour: relative strength of the changes of brightness, contrast and saturation.
+
+    >>> sample = Sample(np.full((8, 8, 3), 0.5, np.float32), np.zeros((8, 8), np.uint8), "grey")
+    >>> Augment((4, 6))(sample, np.random.default_rng(0)).image.shape
+    (4, 6, 3)
     """
 
     crop: tuple[int, int]

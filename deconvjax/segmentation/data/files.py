@@ -28,7 +28,7 @@ class Pair:
 
 
 class Files:
-    """Samples from (image, mask) pairs, every pair read once before training starts.
+    """index -> Sample(image, mask): pairs of files, every one read once before training starts.
 
     A pair that cannot be decoded, whose sizes differ, or whose mask holds a value that is no class is named and left
     out; with `strict` it ends the run. An empty result is always an error.
@@ -39,6 +39,11 @@ class Files:
         palette: colour -> class for RGB masks.
         strict: refuse instead of skipping.
         say: where skipped files are named.
+
+    >>> Files([Pair(Path("gone.jpg"), Path("gone.png"))], ["sky"], say=lambda line: print(line.partition(":")[0]))
+    Traceback (most recent call last):
+    ...
+    deconvjax.segmentation.data.sample.DataError: data: no usable pair of image and mask is left; ...
     """
 
     def __init__(self, pairs: Sequence[Pair], classes: Sequence[str], *, palette: Palette | None = None,

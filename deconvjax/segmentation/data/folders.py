@@ -17,7 +17,7 @@ VOC_CLASSES = (
 
 def folder(root: str | Path, split: str = "train", *, strict: bool = False, validation: float = 0.1,
            say: Callable[[str], None] | None = None) -> Files:
-    """root/images/NAME.jpg with root/masks/NAME.png, and root/labels.txt naming the classes.
+    """Sample = (root/images/NAME.jpg, root/masks/NAME.png), and root/labels.txt names the classes.
 
     labels.txt has a line for each class, in order: `name`, or `name r g b` where masks are RGB (the name `void` with a
     colour marks pixels that are not counted). With root/train.txt and root/validation.txt those name the splits;
@@ -29,6 +29,11 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
         strict: refuse files that cannot be used instead of skipping them.
         validation: the share kept for validation where no split files exist.
         say: where skipped files are named (standard error by default).
+
+    >>> folder("gone")
+    Traceback (most recent call last):
+    ...
+    deconvjax.segmentation.data.sample.DataError: folder: a folder is missing; ...
     """
     base = Path(root)
     images, masks = _entries(base / "images", PICTURES), _entries(base / "masks", MASKS)
@@ -51,7 +56,9 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
 
 def voc(root: str | Path, split: str = "train", *, masks: str = "SegmentationClass", strict: bool = False,
         say: Callable[[str], None] | None = None) -> Files:
-    """PASCAL VOC: JPEGImages/NAME.jpg, SegmentationClass/NAME.png, ImageSets/Segmentation/SPLIT.txt; SBD's masks too.
+    """Sample = (JPEGImages/NAME.jpg, SegmentationClass/NAME.png), NAME in ImageSets/Segmentation/SPLIT.txt: PASCAL VOC.
+
+    SBD's folders (img, cls) are read too.
 
     Args:
         root: the folder that holds JPEGImages (VOC2012), or img and cls (SBD's `dataset`).
@@ -59,6 +66,11 @@ def voc(root: str | Path, split: str = "train", *, masks: str = "SegmentationCla
         masks: folder of the masks; ignored for SBD.
         strict: refuse files that cannot be used instead of skipping them.
         say: where skipped files are named.
+
+    >>> voc("gone")
+    Traceback (most recent call last):
+    ...
+    deconvjax.segmentation.data.sample.DataError: voc: the split file is missing; ...
     """
     base = Path(root)
     sbd = (base / "cls").is_dir()

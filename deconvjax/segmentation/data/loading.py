@@ -13,7 +13,11 @@ from deconvjax.segmentation.data.sample import Dataset, Sample
 
 
 class Batch(NamedTuple):
-    """image float32 (B, H, W, 3), mask uint8 (B, H, W)."""
+    """mask[b, i, j] = class of image[b, i, j]: image float32 (B, H, W, 3), mask uint8 (B, H, W).
+
+    >>> Batch(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 8, 8), np.uint8)).mask.shape
+    (2, 8, 8)
+    """
 
     image: np.ndarray
     mask: np.ndarray
@@ -21,7 +25,7 @@ class Batch(NamedTuple):
 
 def training_batches(dataset: Dataset, augment: Augment, *, batch: int, seed: int, start: int = 0, threads: int = 2,
                      prefetch: int = 4) -> Iterator[Batch]:
-    """Endless shuffled, augmented batches from step `start` on; the same ones whatever happened before it.
+    """step -> Batch, from step `start` on: endless, shuffled, augmented; the same ones whatever happened before.
 
     Args:
         dataset: random-access samples.
@@ -30,6 +34,11 @@ def training_batches(dataset: Dataset, augment: Augment, *, batch: int, seed: in
         seed: of order and augmentation.
         start: number of batches already consumed.
         threads, prefetch: how many batches are prepared ahead, and by how many threads.
+
+    >>> from deconvjax.segmentation.data import Augment, Digits
+    >>> scenes = Digits("train", size=(32, 32), count=4)
+    >>> next(training_batches(scenes, Augment((16, 16)), batch=2, seed=0, threads=1)).image.shape
+    (2, 16, 16, 3)
     """
     stream = (
         grain.MapDataset.source(_Source(dataset)).seed(seed).shuffle().repeat(None)
@@ -43,7 +52,7 @@ def training_batches(dataset: Dataset, augment: Augment, *, batch: int, seed: in
 
 
 def bucket(shape: tuple[int, int], multiple: int = 64) -> tuple[int, int]:
-    """The padded shape of an image: sides rounded up to a multiple, so that few programs are compiled.
+    """padded = multiple*ceil(shape/multiple): the padded shape of an image, so that few programs are compiled.
 
     >>> bucket((375, 500))
     (384, 512)
@@ -52,9 +61,14 @@ def bucket(shape: tuple[int, int], multiple: int = 64) -> tuple[int, int]:
 
 
 def evaluation_batches(dataset: Dataset, *, batch: int, multiple: int = 64) -> Iterator[tuple[Batch, list[Sample]]]:
-    """Every sample once, batched with others of its bucket, padded with grey and label 255; short batches repeat.
+    """dataset -> (Batch, samples), ...: every sample once, with others of its bucket, padded with grey and label 255.
 
     The second entry holds the samples themselves, fewer than `batch` where a batch was filled up (with masks of 255).
+
+    >>> from deconvjax.segmentation.data import Digits
+    >>> scenes = Digits("validation", size=(32, 48), count=3)
+    >>> [(padded.image.shape, len(samples)) for padded, samples in evaluation_batches(scenes, batch=2)]
+    [((2, 64, 64, 3), 2), ((2, 64, 64, 3), 1)]
     """
     waiting: dict[tuple[int, int], list[Sample]] = {}
     for index in range(len(dataset)):

@@ -12,7 +12,13 @@ VOID = 255  # the label that is never counted
 
 
 class Sample(NamedTuple):
-    """image: float32 (H, W, 3) in [0, 1]; mask: uint8 (H, W), class numbers or 255; name: for messages and files."""
+    """mask[i, j] = class of image[i, j], or 255: image float32 (H, W, 3) in [0, 1], mask uint8 (H, W).
+
+    `name` is for messages and files.
+
+    >>> Sample(np.zeros((2, 2, 3), np.float32), np.full((2, 2), VOID, np.uint8), "nothing").mask.shape
+    (2, 2)
+    """
 
     image: np.ndarray
     mask: np.ndarray
@@ -20,7 +26,13 @@ class Sample(NamedTuple):
 
 
 class Dataset(Protocol):
-    """A random-access sequence of samples."""
+    """index -> Sample: a random-access sequence of samples that knows its classes.
+
+    >>> from deconvjax.segmentation.data import Digits
+    >>> scenes: Dataset = Digits("validation", size=(32, 32), count=3)
+    >>> len(scenes), scenes[0].image.shape, len(scenes.classes)
+    (3, (32, 32, 3), 11)
+    """
 
     classes: tuple[str, ...]
 

@@ -18,7 +18,12 @@ from deconvjax.segmentation.models.norm import GroupNorm
 
 @runtime_checkable
 class Backbone(Protocol):
-    """images (*batch, H, W, 3) -> {name: (*batch, h, w, channels)}, with `features` describing each name."""
+    """images (*batch, H, W, 3) -> {name: (*batch, h, w, channels)}, with `features` describing each name.
+
+    >>> backbone: Backbone = Wrapped(lambda images: {"c3": images}, {"c3": Feature(8, evenly(8))})
+    >>> backbone.features["c3"].channels
+    8
+    """
 
     @property
     def features(self) -> Mapping[str, Feature]:
@@ -31,7 +36,7 @@ class Backbone(Protocol):
 
 
 class Wrapped(nnx.Module):
-    """{name: f(images)[name]}: an outside network as a backbone.
+    """images -> {name: f(images)[name]}: an outside network as a backbone.
 
     Args:
         network: any callable from images to a mapping of named, channels-last feature maps: an nnx module, a bound
@@ -70,7 +75,7 @@ class Wrapped(nnx.Module):
 
 
 def evenly(stride: int) -> Grid:
-    """Sample n at stride*n + (stride-1)/2: the grid of stride-by-stride cells, as pooling makes it.
+    """position = stride*n + (stride-1)/2 of sample n: the grid of stride-by-stride cells, as pooling makes it.
 
     >>> evenly(4)
     Grid(scale=Fraction(4, 1), offset=Fraction(3, 2))
@@ -96,8 +101,9 @@ def halve(x: jax.Array) -> jax.Array:
 
 
 class TinyBackbone(nnx.Module):
-    """A 4x4/2 convolution, then three times a 2x2/2 pool and two 3x3 convolutions: trains in minutes on a laptop's CPU.
+    """images -> pool1 ... pool4: a 4x4/2 convolution, then three times a 2x2/2 pool and two 3x3 convolutions.
 
+    Trains in minutes on a laptop's CPU.
     Features "pool1" to "pool4" at strides 2, 4, 8, 16. Nothing runs at the image's own resolution, where a layer of 16
     channels costs as much as one of 128 at a quarter of it. Group normalisation, so batches may be small.
 

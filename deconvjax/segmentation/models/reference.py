@@ -41,7 +41,7 @@ class Segmenter(nnx.Module):
 
 def fcn(form: str, classes: int = 21, *, at_once: bool = False, upsampling: str = "fixed", width: float = 1.0,
         dtype: Any = None, param_dtype: Any = jnp.float32, rngs: nnx.Rngs) -> Segmenter:
-    """FCN-32s, 16s or 8s on VGG16 as its authors released it.
+    """logits = FCN-32s, 16s or 8s of images: VGG16 and its head as their authors released them.
 
     Pad 100, pools that round up, zero-initialised 1x1 scores, bilinear upsampling with zero borders (fixed in the
     released nets), alignment equal to their crops: 19; 5 and 27; 5, 9 and 31.
@@ -68,7 +68,7 @@ def fcn(form: str, classes: int = 21, *, at_once: bool = False, upsampling: str 
 
 
 def fcn32s(classes: int = 21, **options: Any) -> Segmenter:
-    """`fcn("32s", classes, ...)`: one ×32 upsampling.
+    """logits = `fcn("32s", classes, ...)(images)`: one ×32 upsampling.
 
     >>> len(fcn32s(width=1 / 64, rngs=nnx.Rngs(0)).head.ups)
     1
@@ -77,7 +77,7 @@ def fcn32s(classes: int = 21, **options: Any) -> Segmenter:
 
 
 def fcn16s(classes: int = 21, **options: Any) -> Segmenter:
-    """`fcn("16s", classes, ...)`: ×2, sum with pool4, ×16.
+    """logits = `fcn("16s", classes, ...)(images)`: ×2, sum with pool4, ×16.
 
     >>> [up.placement.factor for up in fcn16s(width=1 / 64, rngs=nnx.Rngs(0)).head.ups]
     [2, 16]
@@ -86,7 +86,7 @@ def fcn16s(classes: int = 21, **options: Any) -> Segmenter:
 
 
 def fcn8s(classes: int = 21, **options: Any) -> Segmenter:
-    """`fcn("8s", classes, ...)`: ×2, sum with pool4, ×2, sum with pool3, ×8.
+    """logits = `fcn("8s", classes, ...)(images)`: ×2, sum with pool4, ×2, sum with pool3, ×8.
 
     >>> [up.placement.factor for up in fcn8s(width=1 / 64, rngs=nnx.Rngs(0)).head.ups]
     [2, 2, 8]

@@ -53,7 +53,7 @@ class Bottleneck(nnx.Module):
 
 
 class ResNet(nnx.Module):
-    """conv7x7/2, pool3x3/2, four stages of bottlenecks: features "layer1" to "layer4".
+    """images -> conv7x7/2, pool3x3/2, four stages of bottlenecks: features "layer1" to "layer4".
 
     The last two stages keep the stride at 8 and spread their windows instead (dilation 2, then 4), as torchvision's
     segmentation models do; `dilated=False` is the classifier's own geometry, strides 4, 8, 16, 32.

@@ -18,7 +18,7 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, convolu
 
 
 class VGG16(nnx.Module):
-    """conv3-64 x2, pool, ..., conv3-512 x3, pool, conv7-4096, conv1-4096: features "pool3", "pool4", "fc7".
+    """images -> conv3-64 x2, pool, ..., conv3-512 x3, pool, conv7-4096, conv1-4096: features "pool3", "pool4", "fc7".
 
     Pools round up (`halve` is Caffe's ceil): with rounding down, a third of all image sizes could not be
     cropped. With `pad=100` the 7x7 layer has something to read on any image and every crop is legal.

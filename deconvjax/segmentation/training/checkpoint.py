@@ -26,10 +26,13 @@ class CheckpointError(RuntimeError):
 
 
 class Checkpoints:
-    """OUT/last and OUT/best, each holding its newest two and one steps; OUT/config.json beside them.
+    """OUT/last = the newest two states, OUT/best = the best one; OUT/config.json beside them.
 
     A save is complete or absent: Orbax writes a temporary folder and renames it, so a process killed in the middle
     leaves the previous checkpoint as it was.
+
+    >>> Checkpoints("nowhere").newest("best") is None
+    True
     """
 
     def __init__(self, out: str | Path):

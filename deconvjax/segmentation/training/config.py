@@ -39,7 +39,7 @@ HELP: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Config:
-    """A training run: data, model, optimisation. Two runs of one config on one machine end bit-equal on a CPU.
+    """config -> run: data, model, optimisation. Two runs of one config on one machine end bit-equal on a CPU.
 
     >>> Config(steps=10).steps, Config.from_json(Config(head="fpn").to_json()).head
     (10, 'fpn')

@@ -22,7 +22,7 @@ class TrainingError(RuntimeError):
 
 
 def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, float]:
-    """Run `config` to its last step, resuming from OUT where a run stopped; returns the scores of the last evaluation.
+    """(config, OUT) -> scores of the last evaluation: runs to the last step, on from where a run in OUT stopped.
 
     A run killed at any moment and started again ends with the same parameters, bit for bit on a CPU, as one that was
     never killed: batches and random numbers are functions of the step, and a checkpoint holds everything else.

@@ -23,7 +23,12 @@ Arrays = Any  # a pytree of arrays
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class State:
-    """Parameters, everything else the model keeps, the optimizer's memory, the averaged parameters, the step."""
+    """state = (params, rest, memory, average, step): parameters, what else the model keeps, the optimizer's memory, ...
+
+    >>> import dataclasses
+    >>> [field.name for field in dataclasses.fields(State)]
+    ['params', 'rest', 'memory', 'average', 'step']
+    """
 
     params: Arrays
     rest: Arrays
@@ -33,9 +38,12 @@ class State:
 
 
 class Trainer:
-    """What stays fixed while a run advances: the model's structure, the optimizer, the loss, the devices.
+    """(state, batch) -> (state, loss): what stays fixed meanwhile, the model's structure, optimizer, loss and devices.
 
     Images may be float32 in [0, 1]; the model sees them centred, in [-1, 1].
+
+    >>> Trainer(Config(head="fcn32s"), classes=3).classes
+    3
     """
 
     def __init__(self, config: Config, classes: int):

@@ -14,7 +14,7 @@ from deconvjax.segmentation.weights.torch_file import read_torch
 
 
 def read_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarray]:
-    """{name: array} of a `.safetensors` file or of a `.pt`/`.pth` file of torch.save, without safetensors or torch.
+    """path -> {name: array} of a `.safetensors` file, or of torch.save's `.pt` or `.pth`, without either library.
 
     Files of torch are pickles; only what rebuilds tensors is let through, and any other name in the file is refused,
     so a file from a stranger cannot run code.

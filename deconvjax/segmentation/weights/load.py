@@ -30,7 +30,11 @@ class Slot:
 
 @dataclass(frozen=True)
 class Report:
-    """What a file gave: names laid into the model, and names left out because the model has no place for them."""
+    """names of a file = loaded + left_out: laid into the model, and without a place in it.
+
+    >>> Report(("conv1.weight",), ("fc.weight",)).left_out
+    ('fc.weight',)
+    """
 
     loaded: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -84,7 +88,7 @@ def load_weights(model: Any, arrays: Mapping[str, np.ndarray]) -> Report:
 
 
 def names_and_shapes(model: Any) -> dict[str, Shape]:
-    """{name: shape} of the arrays that `load_weights` needs, by torchvision's names; the model may be abstract.
+    """model -> {name: shape} of the arrays that `load_weights` needs, by torchvision's names; model may be abstract.
 
     >>> len(names_and_shapes(nnx.eval_shape(lambda: ResNet(50, rngs=nnx.Rngs(0)))))
     265

@@ -14,7 +14,11 @@ from deconvjax.errors import ShapeError, complaint
 
 @dataclass(frozen=True)
 class Normalization:
-    """z = (v - mean)/std, channel by channel, of images v in [0, 1]."""
+    """z = (v - mean)/std, channel by channel, of images v in [0, 1].
+
+    >>> Normalization((0.5,), (0.25,)).std
+    (0.25,)
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
