@@ -2,6 +2,7 @@
 
 import html.parser
 import time
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import pytest
 
 import deconvjax as dj
 from deconvjax.algebra import Chain
+from deconvjax.axis import Rate
+from deconvjax.leaves.reindex import REST, Reindex
 from deconvjax.leaves.stage import Stage
 from deconvjax.read.text import alignments
 from deconvjax.rewrite import Work, work
@@ -104,6 +107,27 @@ def test_alignment_of_a_chain_is_composed():
         row = bound.codomain.shape[0] // 2
         weights = matrix(bound)[row]
         assert float(scale * row + offset) == pytest.approx(weights @ np.arange(12) / weights.sum())
+
+
+def test_alignment_follows_axes_through_permutations():
+    """Channels first, (C, H, W): an axis of the output is the one of the input that it comes from."""
+    last = Reindex(((REST,),) * 3, (1, 2, 0), (1, 1, 1))
+    layer = dj.conv(np.ones((3, 5, 2, 4)), strides=(2, 3), padding="VALID")
+    bound = (Reindex(((REST,),) * 3, (2, 0, 1), (1, 1, 1)) @ layer @ last).on((2, 15, 20))
+    assert bound.codomain.shape == (4, 7, 6)
+    assert alignments(bound) == {-2: (Fraction(2), Fraction(1)), -1: (Fraction(3), Fraction(2))}
+    batch = Reindex(((REST,), (REST,)), (0, 1), (2,)) @ dj.downsample(2, axes=-3)  # the last two joined: -3 is now -2
+    assert alignments(batch.on((8, 3, 5))) == {-2: (Fraction(2), Fraction(0))}
+    assert alignments((Reindex(((REST,), (REST,)), (0, 1), (2,)) @ dj.downsample((2, 2))).on((8, 6))) == {}
+
+
+def test_alignment_of_pixel_shuffles_is_that_of_their_kernels():
+    conv, shuffle = dj.conv(np.ones((3, 3, 2, 8))), dj.pixel_shuffle(2)
+    bound = (shuffle @ conv).on((4, 6, 2))
+    merged = Stage(np.ones((6, 6, 2, 2)), (Rate(up=2, lo=3, hi=3),) * 2, (-3, -2), 1)  # sub-pixel convolution as one
+    assert alignments(bound) == alignments(merged.on((4, 6, 2))) and merged.on((4, 6, 2)).codomain == bound.codomain
+    back = (dj.pixel_unshuffle(2) @ shuffle @ conv).on((4, 6, 2))
+    assert alignments(back) == alignments(conv.on((4, 6, 2)))
 
 
 # ---- sparse ---------------------------------------------------------------------------------------------------------

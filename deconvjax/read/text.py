@@ -13,8 +13,10 @@ from deconvjax import engine
 from deconvjax.algebra import Atomic, BlockDiagonal, Chain, LinearMap, Row, Scaled, Stack, Sum
 from deconvjax.axis import compose_alignment
 from deconvjax.leaves.extend import Extend
+from deconvjax.leaves.reindex import Reindex
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import Firing, Work, fired_laws, plan, work
+from deconvjax.rewrite.laws_channels import shuffle_factor
 
 Line = tuple[str, str, str, str, str, str]
 HEAD: Line = ("map", "gives", "multiply-adds", "bytes", "runs as", "alignment")
@@ -22,10 +24,15 @@ HEAD: Line = ("map", "gives", "multiply-adds", "bytes", "runs as", "alignment")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """print(A.explain()): A as written and as planned, map by map, and the laws between; an HTML form in notebooks.
+    """A = A as planned, by the laws that fired: both map by map, as text or, in a notebook, as HTML.
 
     `multiply-adds` and `bytes` are of one signal of the domain; `runs as` is the engine's strategy on this machine;
     `alignment` says on which coordinate of a map's input its output n is centred.
+
+    >>> import deconvjax as dj
+    >>> found = (dj.downsample(2) @ dj.convolve([1, 2, 1])).on((9,)).explain()
+    >>> found.cost_written.multiply_adds, found.cost_planned.multiply_adds
+    (25, 13)
     """
 
     written: tuple[Line, ...]
@@ -146,25 +153,64 @@ def alignment(a: LinearMap) -> str:
 
 
 def alignments(a: LinearMap) -> dict[int, tuple[Fraction, Fraction]]:
-    """axis -> (scale, offset) of a stage, a border, or a chain of them; empty where no such numbers exist.
+    """axis -> (scale, offset) of stages, borders and permutations in a row; nothing for axes without such numbers.
+
+    Axes are those of the output; through a permutation they are followed to the axis of the input they come from.
 
     >>> import deconvjax as dj
     >>> alignments((dj.convolve([1, 1], "full") @ dj.upsample(2)).on((4,)))
     {-1: (Fraction(1, 2), Fraction(-1, 4))}
     """
-    if isinstance(a, Stage):
-        return {axis: g.alignment for axis, g in zip(a.axes, a.geometry, strict=True)}
-    if isinstance(a, Extend):
-        sign = 1 if a.fold else -1
-        return {axis: (Fraction(1), Fraction(sign * lo)) for axis, (lo, _) in zip(a.axes, a.widths, strict=True)}
-    if isinstance(a, (Scaled, Atomic)):
-        return alignments(a.map)
-    total: dict[int, tuple[Fraction, Fraction]] = {}
+    return {axis: pair for axis, pair in _followed(a, {}).items() if pair is not None}
+
+
+Affine = tuple[Fraction, Fraction]
+_SAME: Affine = Fraction(1), Fraction(0)
+
+
+def _followed(a: LinearMap, before: dict[int, Affine | None]) -> dict[int, Affine | None]:
+    """The coordinates of a's output in those `before` is written in; None where there is no such number."""
     if isinstance(a, Chain):
         for part in reversed(a.maps):
-            for axis, pair in alignments(part).items():
-                total[axis] = compose_alignment(pair, total.get(axis, (Fraction(1), Fraction(0))))
-    return total
+            before = _followed(part, before)
+        return before
+    if isinstance(a, (Scaled, Atomic)):
+        return _followed(a.map, before)
+    own: dict[int, Affine] = {}
+    if isinstance(a, Stage):
+        own = {axis: g.alignment for axis, g in zip(a.axes, a.geometry, strict=True)}
+    elif isinstance(a, Extend):
+        sign = 1 if a.fold else -1
+        own = {axis: (Fraction(1), Fraction(sign * lo)) for axis, (lo, _) in zip(a.axes, a.widths, strict=True)}
+    elif isinstance(a, Reindex):
+        own, before = _reindexed(a, before)
+    return before | {axis: None if (old := before.get(axis, _SAME)) is None else compose_alignment(pair, old)
+                     for axis, pair in own.items()}
+
+
+def _reindexed(a: Reindex, before: dict[int, Affine | None]) -> tuple[dict[int, Affine], dict[int, Affine | None]]:
+    """Pixel shuffles place samples; other axes are moved whole, or lose their numbers where they are cut and joined."""
+    for part, up in ((a, True), (a._transpose(), False)):
+        found = shuffle_factor(part)  # type: ignore[arg-type]
+        if found is not None:
+            places = zip(range(-len(found[0]) - 1, -1), found[0], strict=True)
+            half = {axis: (Fraction(1, r), Fraction(1 - r, 2 * r)) if up else (Fraction(r), Fraction(r - 1, 2))
+                    for axis, r in places}
+            return half, before
+    ins, outs = len(a.split), len(a.join)
+    first = [sum(map(len, a.split[:axis])) for axis in range(ins)]
+    whole = {tuple(range(at, at + len(parts))): axis - ins for axis, (at, parts) in enumerate(zip(first, a.split,
+                                                                                                  strict=True))}
+    after: dict[int, Affine | None] = {axis + ins - outs: pair for axis, pair in before.items() if axis < -ins}
+    at = 0
+    for axis, count in enumerate(a.join):
+        source = whole.get(a.order[at:at + count])
+        at += count
+        if source is None:
+            after[axis - outs] = None
+        elif source in before:
+            after[axis - outs] = before[source]
+    return {}, after
 
 
 def _affine(scale: Fraction, offset: Fraction) -> str:
