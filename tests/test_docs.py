@@ -44,10 +44,11 @@ def test_the_vocabulary_is_grouped_as_the_package_groups_it():
 
 def test_every_name_of_the_api_opens_with_an_equation_and_runs():
     names = {name: api.value(name) for name in NAMED}
-    faults = [fault for name, value in names.items() if inspect.isroutine(value) or isinstance(value, type)
-              for fault in docstring_faults(name, value)
-              if not name.startswith(("deconvjax.segmentation.", "deconvjax.rewrite.", "deconvjax.read."))]
-    assert not faults, "\n".join(faults)
+    faults = {fault for name, value in names.items() if inspect.isroutine(value) or isinstance(value, type)
+              for fault in docstring_faults(name, value)}
+    # A run of training is an example too long for a docstring: notebook 5 has it.
+    faults -= {f"deconvjax.segmentation.training.{name}: no example in the docstring" for name in ("train", "forward")}
+    assert not faults, "\n".join(sorted(faults))
 
 
 def test_the_laws_are_the_rewrites_own():
@@ -130,6 +131,7 @@ BAD = (
     ({"index.html": '<img srcset="a/c.png 1x, http://x.org/c.png 2x">'}, "index.html: fetches http://x.org/c.png"),
     ({"index.html": "<style>@import 'https://x.org/f.css';</style>"}, "index.html: fetches https://x.org/f.css"),
     ({"index.html": '<p style="background: url(https://x.org/c.png)">'}, "index.html: fetches https://x.org/c.png"),
+    ({"index.html": '<pre class="mermaid">'}, "index.html: fetches //a diagram for which the theme loads mermaid"),
     ({"a/s.css": "@font-face { src: url(https://x.org/f.woff) }"}, "a/s.css: fetches https://x.org/f.woff"),
 )
 

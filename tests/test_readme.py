@@ -9,7 +9,7 @@ import pytest
 
 import deconvjax as dj
 from deconvjax import compat
-from deconvjax.cli import COMMANDS
+from deconvjax.cli import COMMANDS, main
 from docs import banner
 from tests.house import ROOT
 from tests.tolerance import assert_close
@@ -84,6 +84,12 @@ def test_make_verbs_and_commands_exist():
     assert not [verb for verb in verbs if f"\n{verb}:" not in makefile]
     commands = set(re.findall(r"(?:python -m )deconvjax ([a-z]+)", README))
     assert commands <= set(COMMANDS)
+
+
+def test_the_command_that_translates_a_call_runs(capsys):
+    words = re.search(r"^    python -m deconvjax (convert .*)$", README, re.M).group(1).split()
+    assert main(words) == 0
+    assert "F.conv_transpose2d(x, w, stride=2, padding=1)" in capsys.readouterr().out
 
 
 def test_names_exist():
