@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 
 from deconvjax.algebra import Chain, Identity, LinearMap
 from deconvjax.axis import Axis
@@ -13,6 +15,7 @@ from deconvjax.rewrite.law import law
 from deconvjax.rewrite.stages import is_stage, space_of, with_axes
 
 Width = tuple[int, int]
+_size, _out = attrgetter("size"), attrgetter("out")
 
 
 def is_border(candidate: LinearMap) -> bool:
@@ -51,26 +54,40 @@ def empty_border(border: Extend) -> LinearMap | None:
     return replace(border, widths=tuple(border.widths[i] for i in keep), axes=tuple(border.axes[i] for i in keep))
 
 
+def _unused(border: Extend, geometry: dict[int, Axis], used: Callable[[Axis], Samples | None],
+            length: Callable[[Axis], int]) -> dict[int, Samples]:
+    """axis -> the samples on the stage's side of `border` that are left where it makes, or folds, some in vain."""
+    left = {}
+    for axis, (lo, hi) in zip(border.axes, border.widths, strict=True):
+        seen = used(geometry[axis]) if axis in geometry else None
+        if seen is not None:
+            size = length(geometry[axis])
+            before, behind = min(lo, seen.start), min(hi, size - 1 - seen.last)
+            if before or behind:
+                left[axis] = Samples(before, 1, size - before - behind)
+    return left
+
+
+def _narrower(border: Extend, left: dict[int, Samples], geometry: dict[int, Axis],
+              length: Callable[[Axis], int]) -> tuple[Width, ...]:
+    """The widths without what is not left."""
+    cut = {axis: (kept.start, length(geometry[axis]) - 1 - kept.last) for axis, kept in left.items()}
+    return tuple((lo - cut.get(axis, (0, 0))[0], hi - cut.get(axis, (0, 0))[1])
+                 for axis, (lo, hi) in zip(border.axes, border.widths, strict=True))
+
+
 @law(is_stage, extends)
 def unread_border(outer: Stage, inner: Extend) -> LinearMap | None:
     """crop(a, b) o pad(w, mode) = pad(w - (a, b), mode): border samples that nothing reads are not made"""
-    geometry, widths, changed = dict(zip(outer.axes, outer.geometry, strict=True)), [], False
-    for axis, (lo, hi) in zip(inner.axes, inner.widths, strict=True):
-        seen = read(geometry[axis]) if axis in geometry else None
-        if seen is None:
-            widths.append((lo, hi))
-            continue
-        size = geometry[axis].size
-        cut_lo, cut_hi = min(lo, seen.start), min(hi, size - 1 - seen.last)
-        widths.append((lo - cut_lo, hi - cut_hi))
-        if cut_lo or cut_hi:
-            changed = True
-            fusion = unite(geometry[axis], place(Samples(cut_lo, 1, size - cut_lo - cut_hi), size))
-            assert fusion is not None
-            geometry[axis] = fusion.axis
-    if not changed:
+    geometry = dict(zip(outer.axes, outer.geometry, strict=True))
+    left = _unused(inner, geometry, read, _size)
+    if not left:
         return None
-    slim = replace(inner, widths=tuple(widths))
+    slim = replace(inner, widths=_narrower(inner, left, geometry, _size))
+    for axis, kept in left.items():
+        fusion = unite(geometry[axis], place(kept, geometry[axis].size))
+        assert fusion is not None
+        geometry[axis] = fusion.axis
     stage = with_axes(outer, outer.axes, tuple(geometry[axis] for axis in outer.axes), slim._codomain())
     return Chain((stage, slim), space_of(inner))
 
@@ -78,25 +95,17 @@ def unread_border(outer: Stage, inner: Extend) -> LinearMap | None:
 @law(folds, is_stage)
 def empty_fold(outer: Extend, inner: Stage) -> LinearMap | None:
     """pad(w, mode)^T o pad(a, b) = pad(w - (a, b), mode)^T: border samples that are zero are not folded back"""
-    geometry, widths, changed = dict(zip(inner.axes, inner.geometry, strict=True)), [], False
-    for axis, (lo, hi) in zip(outer.axes, outer.widths, strict=True):
-        alive = live(geometry[axis]) if axis in geometry else None
-        if alive is None:
-            widths.append((lo, hi))
-            continue
-        size = geometry[axis].out
-        cut_lo, cut_hi = min(lo, alive.start), min(hi, size - 1 - alive.last)
-        widths.append((lo - cut_lo, hi - cut_hi))
-        if cut_lo or cut_hi:
-            changed = True
-            fusion = unite(pick(Samples(cut_lo, 1, size - cut_lo - cut_hi), size), geometry[axis])
-            assert fusion is not None
-            geometry[axis] = fusion.axis.normal
-    if not changed:
+    geometry = dict(zip(inner.axes, inner.geometry, strict=True))
+    left = _unused(outer, geometry, live, _out)
+    if not left:
         return None
+    widths = _narrower(outer, left, geometry, _out)
+    for axis, kept in left.items():
+        fusion = unite(pick(kept, geometry[axis].out), geometry[axis])
+        assert fusion is not None
+        geometry[axis] = fusion.axis.normal
     stage = with_axes(inner, inner.axes, tuple(geometry[axis] for axis in inner.axes), space_of(inner))
-    slim = replace(outer, widths=tuple(widths), space=stage._codomain())
-    return Chain((slim, stage), space_of(inner))
+    return Chain((replace(outer, widths=widths, space=stage._codomain()), stage), space_of(inner))
 
 
 @law(is_border, is_border)
