@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -223,3 +226,13 @@ def test_bad_input():
     own.defvjp(lambda x: (2 * x, None), lambda _, y: (jnp.sort(y),))
     with pytest.raises(NotLinearError, match="jacobian: fn has a custom_vjp whose backward rule JAX cannot transpose"):
         jacobian(own, B)
+
+
+def test_a_traced_function_is_copied_but_not_pickled():
+    a = linear_map(lambda x: W @ x, (3,))
+    assert copy.copy(a) is a and copy.deepcopy([a])[0] is a
+    chain = copy.deepcopy((dj.downsample(2) @ a).on((3,)))
+    np.testing.assert_array_equal(chain(B), (W @ B)[::2])
+    for given in (a, a.T, dj.downsample(2) @ a):
+        with pytest.raises(TypeError, match=r"linear_map.*a traced function cannot be pickled.*jax\.export"):
+            pickle.dumps(given)

@@ -86,6 +86,19 @@ class Opaque(LinearMap):
     def _conj(self) -> LinearMap:
         return replace(self, conjugate=not self.conjugate)
 
+    def __reduce__(self) -> Any:
+        """A traced program holds functions of JAX's that no pickle can hold; said here, not deep inside one."""
+        problem = "a traced function cannot be pickled"
+        fix = "pickle what fn closes over and trace it anew, or write A(x) with jax.export"
+        raise TypeError(complaint(self._label(), problem, got="pickle or copy", expected="maps of the vocabulary",
+                                  fix=fix))
+
+    def __copy__(self) -> LinearMap:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> LinearMap:
+        return self  # immutable, as its program is
+
     def _label(self) -> str:
         suffix = {(False, False): "", (True, False): ".T", (False, True): ".conj()", (True, True): ".H"}
         return f"{self.name}{suffix[self.transposed, self.conjugate]}"
