@@ -160,7 +160,7 @@ def torch_step(head: Head, channels_last: bool) -> tuple[Call, float, np.ndarray
     value = forward()
     value.backward()
     finest = convs[2].weight.grad[:, :, 0, 0].T.numpy().copy()
-    return step, float(value), finest
+    return step, value.item(), finest
 
 
 def rows(seconds: float = 4.0, only: str = "") -> list[dict]:
