@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `deconvjax demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR", help="folder for the results")
     parser.add_argument("--steps", type=_at_least(1), default=1200, metavar="N", help="training steps")
-    parser.add_argument("--segmentation-steps", type=_at_least(0), default=3900, metavar="N",
+    parser.add_argument("--segmentation-steps", type=_at_least(0), default=4200, metavar="N",
                         help="training steps of the segmentation network; 0 leaves it out")
     parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of both trainings")
 

@@ -54,7 +54,7 @@ class Config:
     weights: str = ""
     head: str = "fcn8s"
     upsampling: str = "fixed"
-    steps: int = 3900
+    steps: int = 4200
     batch: int = 8
     crop: int = 96
     flip: bool = False
