@@ -114,8 +114,8 @@ LAYERS = (
     up(1, (4000,), 64, 64, 16, 8, note="16 kHz audio", quick=True),
     Layer("up", 1, (10, 10, 10), 24, 16, 3, 2),
     up(1, (32, 32, 32), 16, 16, 4, 2),
-    Layer("up", 1, (512,), 512, 1, 1024, 256, note="jax#23783"),
-    Layer("up", 1, (64, 64, 32), 64, 1, 3, 2, pads=(1, 1), tail=1, note="jax#31662"),
+    Layer("up", 1, (512,), 512, 1, 1024, 256, note="jax#23783"),  # a stand-in: an inverse STFT
+    Layer("up", 1, (64, 64, 32), 64, 1, 3, 2, pads=(1, 1), tail=1, note="jax#31662"),  # the thread's own
 )
 
 

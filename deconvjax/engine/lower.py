@@ -8,7 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from deconvjax.engine import banded, blocks, columns, convolution, direct, fourier, rows, rule, shifted, taps, tapsum
+from deconvjax.engine import (
+    banded,
+    blocks,
+    columns,
+    convolution,
+    dense,
+    direct,
+    fourier,
+    rows,
+    rule,
+    shifted,
+    taps,
+    tapsum,
+)
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.rule import Problem
 from deconvjax.engine.spec import Spec
@@ -20,6 +33,7 @@ STAGES: dict[str, Callable[[Array, Array, Spec], Array]] = {
     "tapsum": tapsum.stage,
     "banded": banded.stage,
     "fourier": fourier.stage,
+    "dense": dense.stage,
     "direct": direct.stage,
 }
 GRADIENTS: dict[str, Callable[[Array, Array, Spec], Array]] = {
@@ -29,6 +43,7 @@ GRADIENTS: dict[str, Callable[[Array, Array, Spec], Array]] = {
     "rows": rows.taps_gradient,
     "banded": banded.taps_gradient,
     "fourier": fourier.taps_gradient,
+    "dense": dense.taps_gradient,
     "direct": direct.taps_gradient,
 }
 

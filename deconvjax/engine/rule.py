@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deconvjax.engine import banded, blocks, columns, convolution, fourier, rows, shifted, tapsum
+from deconvjax.engine import banded, blocks, columns, convolution, dense, fourier, rows, shifted, tapsum
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.spec import Spec
 
-FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "direct")
-GRADIENT = ("shifted", "columns", "taps", "rows", "banded", "fourier", "direct")
+FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "dense", "direct")
+GRADIENT = ("shifted", "columns", "taps", "rows", "banded", "fourier", "dense", "direct")
+FEW = 4  # groups that are worth multiplying zeros for
 CACHED = 3 << 20  # bytes of a copy that stays in the caches of one CPU
 
 
@@ -61,6 +62,8 @@ def exchanges(spec: Spec) -> bool:
 def feasible(name: str, p: Problem) -> bool:
     """Whether a strategy can run a normalised problem."""
     spec = p.spec
+    if name == "dense":
+        return len(spec.axes) > 0 and dense.fits(spec)
     if not spec.axes:
         return name in ("columns", "taps", "direct") if not spec.scalar else name in ("tapsum", "taps")
     if p.kind == "F":
@@ -141,6 +144,8 @@ def _cpu_dense(p: Problem) -> tuple[str, ...]:
     scattered = near * phases * p.cout
     products = ("columns", "blocks") if gathered < scattered else ("blocks", "columns")
     if _grouped_library(p):
+        if p.groups <= FEW and _inside(p):
+            return ("dense",)
         held = p.batch * math.prod(c.count for c in combs) * scattered * p.dtype.itemsize
         return ("blocks", "direct") if held <= 2 * CACHED else ("direct",) if _inside(p) else ("convolution",)
     if phases == 1:
@@ -159,7 +164,8 @@ def _direct(p: Problem, combs: list[Comb]) -> bool:
     step = max((c.step for c in combs), default=1)
     if not _inside(p) or step > 4 > len(combs) > 1 or len(combs) == 3:
         return False
-    return min(p.cin, p.cout) >= 8 or (step == 1 and p.cin < p.cout) or math.prod(p.spec.window) > 256
+    large = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize > CACHED
+    return min(p.cin, p.cout) >= 8 or (step == 1 and p.cin < p.cout) or math.prod(p.spec.window) > 256 or large
 
 
 def _inside(p: Problem) -> bool:
@@ -209,6 +215,8 @@ def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
     small = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize <= CACHED
     odd = any(c.span % c.step for c in combs)  # blocks of such windows are filled up with zeros
     if p.groups > 1:
+        if p.groups <= FEW and _grouped_library(p):
+            return ("dense",)
         return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
     if p.cin < 3 and math.prod(p.spec.window) <= 2 * p.cout:
         return ("columns", "shifted", "taps")

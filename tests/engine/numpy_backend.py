@@ -13,6 +13,7 @@ from deconvjax.engine import (
     blocks,
     columns,
     convolution,
+    dense,
     direct,
     fourier,
     layout,
@@ -24,7 +25,22 @@ from deconvjax.engine import (
     tapsum,
 )
 
-MODULES = (banded, blocks, columns, convolution, direct, fourier, layout, lower, products, rows, shifted, taps, tapsum)
+MODULES = (
+    banded,
+    blocks,
+    columns,
+    convolution,
+    dense,
+    direct,
+    fourier,
+    layout,
+    lower,
+    products,
+    rows,
+    shifted,
+    taps,
+    tapsum,
+)
 
 
 class Array(np.ndarray):

@@ -45,6 +45,8 @@ def test_every_strategy(strategy):
     limits = {"groups": (None,)} if strategy == "fourier" else limits
     if strategy in ("rows", "tapsum"):
         limits = {"depthwise": True}
+    if strategy == "dense":
+        limits = {"groups": (2, 3)}
     if strategy in ("rows", "shifted"):
         limits |= {"up": 1}
     counted = 0
