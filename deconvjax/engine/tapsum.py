@@ -21,6 +21,7 @@ from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import comb_taps, fit, frame, joined, window_slices
 from deconvjax.engine.spec import Spec
 
+NARROW = 64  # channels up to which sums over a block are shorter as a product
 TERMS = 192  # a fused loop of more terms compiles slowly and spills registers
 
 
@@ -101,7 +102,7 @@ def _rows(x: Array, kernel: Array, combs: list[Comb]) -> Array:
 def _inside(blocks: Array, step: int) -> Array:
     """(n, step*C) -> (n, C): the sum over a block, as a product with ones and zeros where the library has one."""
     channels = blocks.shape[-1] // step
-    if blocks.dtype == jnp.float32:
+    if blocks.dtype == jnp.float32 and channels <= NARROW:
         ones = jnp.tile(jnp.eye(channels, dtype=blocks.dtype), (step, 1))
         return lax.dot_general(blocks, ones, (((1,), (0,)), ((), ())), precision="highest")
     return reduce(add, [blocks[:, r * channels : (r + 1) * channels] for r in range(step)])
