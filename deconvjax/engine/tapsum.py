@@ -94,7 +94,7 @@ def _rows(x: Array, kernel: Array, combs: list[Comb]) -> Array:
             part = part.reshape(x.shape[0], *[n for c in outer for n in (c.count, 1)], *part.shape[-3:])
             k = kernel[(*[cut for w in at for cut in (w, slice(None))], near)]  # *phases, step, C
             parts.append(part * k.reshape(*[n for c in outer for n in (1, c.phases)], 1, *k.shape[-2:]))
-    total = lax.optimization_barrier(reduce(add, parts))
+    total = reduce(add, parts)
     total = _inside(total.reshape(-1, last.step * x.shape[-1]), last.step)
     return joined(total.reshape(-1, *[n for c in combs for n in (c.count, c.phases)], x.shape[-1]), combs)
 
@@ -103,6 +103,7 @@ def _inside(blocks: Array, step: int) -> Array:
     """(n, step*C) -> (n, C): the sum over a block, as a product with ones and zeros where the library has one."""
     channels = blocks.shape[-1] // step
     if blocks.dtype == jnp.float32 and channels <= NARROW:
+        blocks = lax.optimization_barrier(blocks)
         ones = jnp.tile(jnp.eye(channels, dtype=blocks.dtype), (step, 1))
         return lax.dot_general(blocks, ones, (((1,), (0,)), ((), ())), precision="highest")
     return reduce(add, [blocks[:, r * channels : (r + 1) * channels] for r in range(step)])
