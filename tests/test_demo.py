@@ -1,12 +1,14 @@
 """The demo: its pieces against independent definitions, and one short run of the whole."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import re
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,7 +21,10 @@ from deconvjax.demo import command
 from deconvjax.demo.camera import FACTOR, SIGMA, SPACE, blur, camera, interpolators
 from deconvjax.demo.model import Upsampler
 from deconvjax.demo.photos import HELD_OUT, TRAINING, photograph, planes
+from deconvjax.demo.segment import recipe
 from deconvjax.demo.training import PATCH, Patches, psnr
+from deconvjax.segmentation.data import Digits
+from deconvjax.segmentation.training import Checkpoints
 from tests.tolerance import assert_close
 
 
@@ -92,11 +97,16 @@ def test_psnr_against_its_definition():
 def demo(tmp_path_factory):
     """One run, on two photographs to learn from and one to restore."""
     folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, jax.enable_x64(False):
         patch.setattr(command, "TRAINING", ("astronaut", "coins"))
         patch.setattr(command, "HELD_OUT", ("camera",))
-        said = spoken(["demo", "--out", str(folder), "--steps", "250", "--seed", "3"])
+        patch.setattr(command, "recipe", few_small_scenes)
+        said = spoken(["demo", "--out", str(folder), "--steps", "250", "--segmentation-steps", "3", "--seed", "3"])
     return folder, said
+
+
+def few_small_scenes(steps, seed):
+    return dataclasses.replace(recipe(steps, seed), crop=48, batch=2, validation_count=4)
 
 
 def spoken(words):
@@ -130,6 +140,25 @@ def test_the_run_shows_the_map_its_adjointness_and_both_matrices(demo):
     assert "learning the taps" in err and "250/250" in err
 
 
+def test_the_run_ends_with_a_segmentation_network(demo):
+    folder, (out, err) = demo
+    scores = json.loads((folder / "results.json").read_text())["segmentation"]
+    assert scores["steps"] == 3 and scores["seed"] == 3 and scores["scenes"] == 4
+    assert list(scores["class_iu"]) == list(Digits.classes) and 0 <= scores["mean_iu"] <= 1
+    assert f"mean IU {scores['mean_iu']:.4f}" in out and f"mean IU {scores['mean_iu']:.4f}" in (
+        folder / "report.html").read_text("utf-8")
+    assert "3/3" in err and "images/s" in err
+    assert Checkpoints(folder / "segmentation").newest() == 3
+
+
+@pytest.mark.slow
+def test_the_network_reaches_four_fifths_on_scenes_never_seen(x32, tmp_path):
+    """The demo's whole training: mean IU over digits and photographs that were not trained on, of the last state."""
+    said = spoken(["demo", "--out", str(tmp_path), "--steps", "1"])[0]
+    scores = json.loads((tmp_path / "results.json").read_text())["segmentation"]
+    assert scores["mean_iu"] >= 0.80, said
+
+
 def test_the_report_holds_its_pictures_and_reaches_for_nothing(demo):
     folder, _ = demo
     page = (folder / "report.html").read_text("utf-8")
@@ -137,7 +166,7 @@ def test_the_report_holds_its_pictures_and_reaches_for_nothing(demo):
     assert len(sources) >= 6 and all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"https?:|//cdn|@import|url\(|<script|<link", page)
     pictures = sorted(folder.glob("*.png"))
-    assert {"matrix.png", "transpose.png", "taps.png", "learning.png", "psnr.png", "zoom-camera.png"} == {
+    assert {"matrix.png", "transpose.png", "taps.png", "learning.png", "psnr.png", "zoom-camera.png", "scenes.png"} == {
         picture.name for picture in pictures
     }
     for picture in pictures:

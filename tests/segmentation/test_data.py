@@ -61,6 +61,14 @@ def test_folder(root):
     assert folder(root, "validation")[0].name == "c"
 
 
+def test_a_split_that_names_absent_files(root):
+    (root / "train.txt").write_text("a\nzebra\n")
+    with pytest.raises(DataError, match=r"train.txt names files that are not there; got zebra"):
+        folder(root, "train")
+    with pytest.raises(DataError, match=r"the split file is missing; got .*test.txt"):
+        folder(root, "test")
+
+
 def test_folder_with_a_palette(root):
     colours = np.array([[0, 0, 0], [255, 0, 0], [9, 9, 9]], np.uint8)
     labels = RNG.integers(0, 3, (20, 24))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -130,18 +131,58 @@ def test_truncated_checkpoints(finished, tmp_path):
         Checkpoints(tmp_path).load(like)
 
 
-def test_a_full_disk(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize("raised, said", [
+    (lambda: OSError(errno.ENOSPC, "No space left on device"), "No space left on device, expected room in"),
+    (lambda: OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded, expected room in"),
+    (lambda: chained(ValueError("could not finish"), OSError(errno.ENOSPC, "No space left")), "No space left.*room in"),
+    (lambda: ValueError("INTERNAL: [OS error 28: ENOSPC No space left on device]"), "No space left.*room in"),
+    (lambda: OSError(errno.EACCES, "Permission denied"), "Permission denied, expected a folder that can be written"),
+], ids=["full", "quota", "chained", "text", "forbidden"])
+def test_a_checkpoint_that_cannot_be_written(raised, said, finished, tmp_path, monkeypatch):
     subprocess.run(["cp", "-r", f"{finished}/.", str(tmp_path)], check=True)
     before = arrays(tmp_path)
 
-    def full(*args, **options):
-        raise OSError(28, "No space left on device")
+    def fail(*args, **options):
+        raise raised()
 
-    monkeypatch.setattr(ocp.CheckpointManager, "save", full)
+    monkeypatch.setattr(ocp.CheckpointManager, "save", fail)
     state = trainer_of(SMALL, 11).fresh()
-    with pytest.raises(CheckpointError, match="last good one is untouched.*No space left"):
+    with pytest.raises(CheckpointError, match=f"last good one is untouched.*{said}"):
         Checkpoints(tmp_path).save("last", state)
     assert_bit_equal(arrays(tmp_path), before)
+
+
+def test_a_defect_is_not_called_a_full_disk(finished, tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError("index out of range")
+
+    monkeypatch.setattr(ocp.CheckpointManager, "save", fail)
+    with pytest.raises(ValueError, match="index out of range"):
+        Checkpoints(tmp_path).save("last", trainer_of(SMALL, 11).fresh())
+
+
+def chained(problem, cause):
+    problem.__cause__ = cause
+    return problem
+
+
+def test_the_averaged_parameters_are_what_predicts():
+    """After n steps the average is the recursion a + (1 - d)(p - a), d = min(ema, (1 + n)/(10 + n))."""
+    trainer = trainer_of(SMALL, 11)
+    state = trainer.fresh()
+    want = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(state.params)]
+    rng = np.random.default_rng(5)
+    for step in range(3):
+        image, mask = rng.random((2, 32, 32, 3)).astype(np.float32), rng.integers(0, 11, (2, 32, 32)).astype(np.uint8)
+        state, _ = trainer.step(state, image, mask)
+        decay = min(SMALL.ema, (1 + step) / (10 + step))
+        leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(state.params)]
+        want = [a + (1 - decay) * (p - a) for a, p in zip(want, leaves, strict=True)]
+    for got, average in zip(jax.tree.leaves(state.average), want, strict=True):
+        assert np.abs(np.asarray(got) - average).max() <= 32 * np.finfo(np.float32).eps * max(1, np.abs(average).max())
+    swapped = dataclasses.replace(state, params=state.average)
+    image = rng.random((1, 32, 32, 3)).astype(np.float32)
+    assert (trainer.logits(swapped, image) == trainer.logits(state, image)).all()
 
 
 def test_accumulation_is_the_mean_of_its_parts():
@@ -177,13 +218,45 @@ def test_commands(finished, tmp_path, capsys):
     assert (out / "photo_overlay.png").is_file()
     file = tmp_path / "model.jaxexport"
     assert main(["predict", "--run", str(finished), "--export", str(file), "--size", "32", "64"]) == 0
-    run = jax.export.deserialize(bytearray(file.read_bytes())).call
     trainer = trainer_of(SMALL, 11)
     state = Checkpoints(finished).load(trainer.fresh(), "best")
-    image = jnp.asarray(np.random.default_rng(1).random((1, 32, 64, 3)), jnp.float32)
-    np.testing.assert_allclose(run(image), trainer.logits(state, image), rtol=0, atol=1e-4)
-    assert main(["evaluate", "--run", str(finished), "--flip", "--window", "32"]) == 0
+    image = np.random.default_rng(1).random((1, 32, 64, 3)).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), trainer.logits(state, image), rtol=0, atol=1e-4)
+    assert main(["evaluate", "--run", str(finished), "--flip", "--window", "32", "--scales", "1", "0.5"]) == 0
     assert "mean_iu" in capsys.readouterr().out
+
+
+ALONE = """
+import sys
+import jax, numpy as np
+from jax import export
+model = export.deserialize(bytearray(open("model.jaxexport", "rb").read()))
+np.save("logits.npy", model.call(np.load("image.npy")))
+assert not {"deconvjax", "flax", "orbax", "grain"} & {name.split(".")[0] for name in sys.modules}
+"""
+
+
+def test_data_of_other_classes_is_refused(finished, tmp_path, capsys):
+    """A model of eleven classes on a folder of two: not scored, not trained further."""
+    for kind, mode in (("images", "RGB"), ("masks", "L")):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for name in "ab":
+            Image.new(mode, (32, 32)).save(tmp_path / "data" / kind / f"{name}.png")
+    (tmp_path / "data" / "labels.txt").write_text("background\ncat\n")
+    run = tmp_path / "run"
+    subprocess.run(["cp", "-r", str(finished), str(run)], check=True)
+    record = json.loads((run / "config.json").read_text())
+    record["config"] |= {"data": "folder", "root": str(tmp_path / "data"), "validation_split": "all"}
+    (run / "config.json").write_text(json.dumps(record))
+    before = arrays(run)
+    assert main(["evaluate", "--run", str(run)]) == 1
+    message = capsys.readouterr().err
+    assert "evaluate: the data set has other classes than the model; got 2: background, cat" in message
+    with pytest.raises(CheckpointError, match="holds another run; got another classes"):
+        train(Checkpoints(run).read_config()[0], run, quiet=True)
+    assert_bit_equal(arrays(run), before)
 
 
 @pytest.mark.parametrize("words, said", [
@@ -198,3 +271,22 @@ def test_one_message_instead_of_a_traceback(words, said, tmp_path, monkeypatch, 
     assert main(words) == 1
     message = capsys.readouterr().err
     assert said in message and "Traceback" not in message
+
+
+@pytest.mark.slow
+def test_bfloat16_computes_narrow_and_remembers_wide():
+    """Activations in bfloat16; parameters, gradients' sums and logits in float32, and the loss near float32's."""
+    rng = np.random.default_rng(2)
+    image, mask = rng.random((2, 32, 32, 3)).astype(np.float32), rng.integers(0, 11, (2, 32, 32)).astype(np.uint8)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        trainer = Trainer(dataclasses.replace(SMALL, precision=precision, warmup=0), 11)
+        state = trainer.fresh()
+        losses[precision] = []
+        for _ in range(3):
+            state, report = trainer.step(state, image, mask)
+            losses[precision].append(float(report["loss"]))
+        assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {np.dtype("float32")}
+        assert trainer.logits(state, image).dtype == np.float32
+    assert losses["bfloat16"] != losses["float32"]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
