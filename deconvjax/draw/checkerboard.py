@@ -54,7 +54,7 @@ def checkerboard(a: LinearMap, *, margin: int | None = None, theme: str = "light
     quarter = min(a.codomain.shape[: max(1, len(a.codomain.shape) - 1)]) // 4
     found = pattern(a, quarter if margin is None else margin)
     with drawing(theme) as colours:
-        figure, (axis,) = blank(5.0, 4.2 if found.response.ndim == 2 else 2.6)
+        figure, (axis,) = blank(5.6, 4.4 if found.response.ndim == 2 else 2.6)
         if found.response.ndim == 2:
             shown = axis.imshow(found.response, cmap=colours.sequential, interpolation="nearest")
             figure.colorbar(shown, ax=axis, label="response to a constant 1")
