@@ -1,7 +1,8 @@
-"""`python -m benchmarks [--quick] [--part I/N] [--only TEXT] [--platform cpu|gpu]`: every row, tables in results/.
+"""`python -m benchmarks [--quick] [--part I/N] [--only TEXT [--merge]] [--platform cpu|gpu]`: all rows, as tables.
 
 `--part 2/4` measures the second quarter of the rows and merges it into the results that are there, so that a long
-table can be made in several sittings on a machine that is quiet for minutes at a time.
+table can be made in several sittings on a machine that is quiet for minutes at a time; `--only TEXT --merge` measures
+the rows of that name again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rows, no scans")
-    parser.add_argument("--only", default="", help="rows whose name contains this; nothing is written")
+    parser.add_argument("--only", default="", help="rows whose name contains this; written only with --merge")
+    parser.add_argument("--merge", action="store_true", help="with --only: rows go into the results that are there")
     parser.add_argument("--part", default="1/1", help="I/N: the I-th of N parts, merged into the results")
     parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
     options = parser.parse_args()
@@ -35,12 +37,12 @@ def main() -> None:
     start = time.perf_counter()
     mode = "quick" if options.quick else "full"
     part, parts = map(int, options.part.split("/"))
-    records = run(options.quick, options.only, mode, part, parts)
+    records = run(options.quick, options.only, mode, part, parts, options.merge)
     for s in summary(records):
         print(f"{s['column']:10s} vs {s['peer']:15s} {s['rows']:3d} rows, mean {s['mean']:.2f}, worst {s['worst']:.2f}")
     for line in limits(records):
         print(line)
-    if not options.only:
+    if options.merge or not options.only:
         write(records, mode, FILES[mode])
     if not options.only and part == parts:
         print("Flax models with their layers swapped:")
@@ -55,10 +57,10 @@ def main() -> None:
 FILES = {"quick": "cpu_quick", "full": "cpu"}
 
 
-def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1) -> list[dict]:
+def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1, merge: bool = False) -> list[dict]:
     """All records, printed and written as they come: an interrupted run keeps its rows."""
     seconds = 0.25 if quick else 0.6
-    records: list[dict] = read(FILES[mode]) if parts > 1 and part > 1 and not only else []
+    records: list[dict] = read(FILES[mode]) if merge or (part > 1 and not only) else []
     jobs = [(c, lambda c=c: measure(c, seconds=seconds, scan=not quick)) for c in cases.LAYERS]
     jobs += [(c, lambda c=c: filter_rows(c, seconds=seconds)) for c in cases.FILTERS]
     jobs += [(c, lambda c=c: resize_rows(c, seconds=seconds)) for c in cases.RESIZES]
@@ -68,10 +70,11 @@ def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1) -> lis
         for record in job():
             records.append(record)
             print(_line(record), flush=True)
-        if not only:
+        if merge or not only:
             write(records, f"{mode}, unfinished", FILES[mode])
     if (not only and part == parts) or "flat" in only:
         sizes = cases.FLAT[:4] if quick else cases.FLAT
+        records = [r for r in records if not r["row"].startswith("flat")]
         records += flat_rows(sizes, seconds=seconds)
     return records
 
