@@ -169,6 +169,16 @@ def test_batches_are_functions_of_the_step():
     assert not (next(training_batches(data, augment, batch=3, seed=6)).image == batches[0].image).all()
 
 
+def test_batches_of_one_resume_too():
+    data, augment = Digits("train", size=(32, 32), count=5), Augment((32, 32))
+    pairs = training_batches(data, augment, batch=2, seed=5)
+    singles = training_batches(data, augment, batch=1, seed=5)
+    apart = np.concatenate([next(singles).image for _ in range(8)])
+    assert (apart == np.concatenate([next(pairs).image for _ in range(4)])).all()
+    later = next(training_batches(data, augment, batch=1, seed=5, start=8))
+    assert (later.image == next(singles).image).all()
+
+
 def test_augmentation_keeps_image_and_mask_together():
     """A picture whose red channel is its mask still is one after flip, scale and crop."""
     labels = (np.arange(40)[:, None] // 10 % 2 * np.ones((1, 40))).astype(np.uint8)

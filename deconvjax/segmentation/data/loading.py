@@ -11,6 +11,8 @@ import numpy as np
 from deconvjax.segmentation.data.augment import Augment, window
 from deconvjax.segmentation.data.sample import Dataset, Sample
 
+EPOCHS = 2**31  # as good as endless; Grain's own endless stream has no length that Python can hold at batch 1
+
 
 class Batch(NamedTuple):
     """mask[b, i, j] = class of image[b, i, j]: image float32 (B, H, W, 3), mask uint8 (B, H, W).
@@ -41,7 +43,7 @@ def training_batches(dataset: Dataset, augment: Augment, *, batch: int, seed: in
     (2, 16, 16, 3)
     """
     stream = (
-        grain.MapDataset.source(_Source(dataset)).seed(seed).shuffle().repeat(None)
+        grain.MapDataset.source(_Source(dataset)).seed(seed).shuffle().repeat(EPOCHS)
         .random_map(lambda sample, rng: augment(sample, rng))
         .batch(batch, batch_fn=_stack)
     )
