@@ -162,7 +162,7 @@ def _direct(p: Problem, combs: list[Comb]) -> bool:
     if not _library(p, max(p.cin, p.cout)) and not (p.spec.groups == 1 and p.dtype == np.float32):
         return False
     step = max((c.step for c in combs), default=1)
-    if not _inside(p) or step > 4 > len(combs) > 1 or len(combs) == 3:
+    if not _inside(p) or len(combs) == 3 or (len(combs) == 2 and step > 4):
         return False
     large = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize > CACHED
     return min(p.cin, p.cout) >= 8 or (step == 1 and p.cin < p.cout) or math.prod(p.spec.window) > 256 or large

@@ -5,42 +5,15 @@ Stricter than JAX: slices that leave the array raise instead of being clamped.
 
 import types
 from contextlib import contextmanager
+from importlib import import_module
 
 import numpy as np
 
-from deconvjax.engine import (
-    banded,
-    blocks,
-    columns,
-    convolution,
-    dense,
-    direct,
-    fourier,
-    layout,
-    lower,
-    products,
-    rows,
-    shifted,
-    taps,
-    tapsum,
+NAMES = (
+    *("banded", "blocks", "columns", "convolution", "dense", "direct", "fourier"),
+    *("layout", "lower", "products", "rows", "shifted", "taps", "tapsum"),
 )
-
-MODULES = (
-    banded,
-    blocks,
-    columns,
-    convolution,
-    dense,
-    direct,
-    fourier,
-    layout,
-    lower,
-    products,
-    rows,
-    shifted,
-    taps,
-    tapsum,
-)
+MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 
 
 class Array(np.ndarray):
