@@ -157,7 +157,7 @@ def test_plans_keep_dtypes(taps_dtype, x_dtype, strong):
 
 
 def test_half_precision_taps_are_not_multiplied_together():
-    a = (dj.convolve(kernels(3).astype(jnp.bfloat16), "full") @ dj.convolve(kernels(3).astype(jnp.bfloat16), "full"))
+    a = dj.convolve(kernels(3).astype(jnp.bfloat16), "full") @ dj.convolve(kernels(3).astype(jnp.bfloat16), "full")
     assert len(a.on(jax.ShapeDtypeStruct((9,), jnp.bfloat16)).plan().maps) == 2
 
 

@@ -1,21 +1,76 @@
-"""`shifted`: the taps' gradient as one matrix product of shifted cotangents with blocks of x.
+"""`shifted`: the taps' gradient as matrix products of shifted cotangents with windows of x, one cacheful at a time.
 
-    W[w, r] = sum_m y[m - w] x_block[m, r]        all w stacked as rows, all r as columns
+    W[w, r] = sum_m y[m - w] x[m*down + r - lo]        taps j = w*down + r: all w as rows, all r as columns
 
-x is copied once (into blocks) and never sliced per tap; the copies per shift are of y, which is `down` times smaller.
+An axis carries its taps on either side: on y as shifts by whole blocks (x is cut into blocks of `down` samples and
+copied once), or on x as windows (y is copied once). `_sides` splits the axes so that the product is nearly square,
+which is what it runs fastest at and what copies least. The sum over m is cut into pieces whose two operands stay in
+the caches; a loop adds up their products.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from deconvjax.engine.blocks import space_to_depth, touched
-from deconvjax.engine.comb import comb
-from deconvjax.engine.spec import Spec
+from deconvjax.axis import Axis
+from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.spec import Shape, Spec
+
+PIECE = 8 << 20  # bytes of one piece's operands
+COPY = 18  # multiply-adds in the time of one number copied
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One axis of the sum: `shifts` of y and `places` of x; tap = shift*places + place, where it exists."""
+
+    axis: Axis
+    on_y: bool
+
+    @property
+    def shifts(self) -> int:
+        """Rows per axis: copies of y."""
+        if not self.on_y:
+            return 1
+        return self.axis.window if self.axis.down == 1 else -(-self.axis.taps // self.axis.down)
+
+    @property
+    def hop(self) -> int:
+        """Blocks from one shift to the next."""
+        return self.axis.dilation if self.axis.down == 1 else 1
+
+    @property
+    def reach(self) -> int:
+        """Blocks from the first shift to the last."""
+        return (self.shifts - 1) * self.hop
+
+    @property
+    def places(self) -> range:
+        """Where in x, relative to the block's start, each column reads."""
+        if self.on_y:
+            return range(self.axis.down)
+        return range(0, self.axis.taps, self.axis.dilation)
+
+    @property
+    def count(self) -> int:
+        """Terms of the sum along this axis."""
+        return self.axis.out + self.reach
+
+    def samples(self, count: int) -> int:
+        """Samples of x that `count` terms read."""
+        return count * self.axis.down if self.on_y else (count - 1) * self.axis.down + self.axis.taps
+
+    @property
+    def taps(self) -> slice:
+        """The taps among shift*places + place."""
+        dense = self.on_y and self.axis.down > 1
+        return slice(0, self.axis.taps, self.axis.dilation) if dense else slice(None)
 
 
 def fits_gradient(spec: Spec) -> bool:
@@ -23,29 +78,118 @@ def fits_gradient(spec: Spec) -> bool:
     return spec.groups is not None and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
 
 
+def _sides(spec: Spec, cin: int, cout: int) -> list[_Side]:
+    """The split of the axes that costs least per term: rows*columns multiply-adds and rows + columns copies."""
+
+    def price(sides: list[_Side]) -> int:
+        rows, columns = cout * math.prod(s.shifts for s in sides), cin * math.prod(len(s.places) for s in sides)
+        return rows * columns + COPY * (rows + columns)
+
+    choices = product((True, False), repeat=len(spec.axes))
+    return min(([_Side(a, on) for a, on in zip(spec.axes, c, strict=True)] for c in choices), key=price)
+
+
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     groups = spec.groups or 1
-    rank = len(spec.axes)
-    combs = [comb(a) for a in spec.axes]
-    split, blocks = space_to_depth(x, combs)
-    near = [touched(c) for c in combs]
-    batch, cin, cout = x.shape[0], x.shape[-1], y.shape[-1]
-    turned = lax.optimization_barrier(jnp.transpose(y, (rank + 1, *range(rank + 1))))  # else it is redone per shift
-    turned = turned.reshape(groups, 1, cout // groups, batch, *spec.out)
-    rows = jnp.zeros((groups, math.prod(near), cout // groups, batch, *blocks), y.dtype)
-    for i, at in enumerate(np.ndindex(*near)):
-        rows = lax.dynamic_update_slice(rows, turned, (0, i, 0, 0, *at))
-    rows = rows.reshape(groups, math.prod(near) * (cout // groups), -1)
-    columns = split.reshape(batch * math.prod(blocks), -1)
-    if groups == 1:
-        k = lax.dot_general(rows[0], columns, (((1,), (0,)), ((), ())), precision=spec.precision)[None]
+    cin, cout = x.shape[-1] // groups, y.shape[-1] // groups
+    sides = _sides(spec, cin, cout)
+    shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
+    per_term = groups * (cin * places + cout * shifts) * x.dtype.itemsize
+    images, rows = piece(x.shape[0], [s.count for s in sides], max(1, PIECE // per_term))
+    batches, strips = -(-x.shape[0] // images), -(-sides[0].count // rows)
+    counts = (rows, *[s.count for s in sides[1:]])
+
+    x = _framed(x, sides, batches * images, strips * rows)
+    y = _turned(y, sides, batches * images, strips * rows)
+    height = sides[0].samples(rows)
+
+    def product_of(i: Array | int) -> Array:
+        image, row = (i // strips) * images, (i % strips) * rows
+        xs, ys = x, y
+        if batches * strips > 1:
+            xs = lax.dynamic_slice(
+                x, (image, row * sides[0].axis.down, *[0] * len(sides)), (images, height, *x.shape[2:])
+            )
+            first = (images, rows + sides[0].reach)
+            ys = lax.dynamic_slice(y, (0, image, row, *[0] * (len(sides) - 1)), (y.shape[0], *first, *y.shape[3:]))
+        parts = []
+        for g in range(groups):
+            left = _shifts(ys[g * cout : (g + 1) * cout], sides, counts)
+            right = _windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
+            parts.append(lax.dot_general(left, right, (((1,), (0,)), ((), ())), precision=spec.precision))
+        return jnp.stack(parts) if groups > 1 else parts[0][None]
+
+    if batches * strips == 1:
+        total = product_of(0)
     else:
-        columns = columns.reshape(columns.shape[0], -1, groups, cin // groups)
-        columns = columns.transpose(2, 0, 1, 3).reshape(groups, columns.shape[0], -1)
-        k = lax.dot_general(rows, columns, (((2,), (1,)), ((0,), (0,))), precision=spec.precision)
-    k = k.reshape(groups, *near, cout // groups, *[c.step for c in combs], cin // groups)
+        zero = lax.full_like(y, 0, shape=(groups, shifts * cout, places * cin))  # varies as y does
+        total = lax.fori_loop(0, batches * strips, lambda i, t: t + product_of(i), zero)
+    return _unfolded(total, sides, cin, cout)
+
+
+def piece(batch: int, counts: list[int], terms: int) -> tuple[int, int]:
+    """(images, rows of blocks) of one piece: whole images while they fit, else strips of one image, of equal height."""
+    image = math.prod(counts)
+    if image <= terms:
+        pieces = -(-batch // max(1, terms // image))
+        return -(-batch // pieces), counts[0]
+    strips = min(counts[0], -(-image // terms))
+    return 1, -(-counts[0] // strips)
+
+
+def _framed(x: Array, sides: list[_Side], batch: int, rows: int) -> Array:
+    """x padded to the samples that all terms read."""
+    counts = [rows, *[s.count for s in sides[1:]]]
+    lows = [s.axis.lo for s in sides]
+    sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
+    x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
+    return _filled(x, 0, batch)
+
+
+def _turned(y: Array, sides: list[_Side], batch: int, rows: int) -> Array:
+    """(Cout, B, *out) with room for the shifts on both ends: the product is fast with the sum last on the left."""
+    counts = [rows, *[s.count for s in sides[1:]]]
+    widths = [(s.reach, n - s.axis.out) for s, n in zip(sides, counts, strict=True)]
+    y = _filled(fit(y, widths), 0, batch)
+    return lax.optimization_barrier(jnp.transpose(y, (y.ndim - 1, *range(y.ndim - 1))))
+
+
+def _filled(x: Array, axis: int, size: int) -> Array:
+    """Zeros appended along one axis."""
+    if x.shape[axis] == size:
+        return x
+    widths = [(0, size - n if i == axis else 0, 0) for i, n in enumerate(x.shape)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def _shifts(y: Array, sides: list[_Side], counts: Shape) -> Array:
+    """(c, B, *counts + reach) -> (shifts*c, terms)."""
+    parts = []
+    for at in np.ndindex(*[s.shifts for s in sides]):
+        starts = [s.reach - w * s.hop for w, s in zip(at, sides, strict=True)]
+        cut = [slice(b, b + n) for b, n in zip(starts, counts, strict=True)]
+        parts.append(y[(slice(None), slice(None), *cut)])
+    whole = jnp.concatenate(parts, 0) if len(parts) > 1 else parts[0]
+    return whole.reshape(whole.shape[0], -1)
+
+
+def _windows(x: Array, sides: list[_Side], counts: Shape) -> Array:
+    """(B, *samples, c) -> (terms, places*c)."""
+    steps, places = [s.axis.down for s in sides], [s.places for s in sides]
+    if sides[-1].on_y:  # whole blocks, as they lie in memory
+        x = x.reshape(*x.shape[:-2], counts[-1], steps[-1] * x.shape[-1])
+        steps[-1], places[-1] = 1, range(1)
+    parts = [window_slices(x, at, counts, steps) for at in product(*places)]
+    whole = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+    return whole.reshape(-1, whole.shape[-1])
+
+
+def _unfolded(k: Array, sides: list[_Side], cin: int, cout: int) -> Array:
+    """(g, *shifts * cout, *places * cin) -> (*window, cin, g*cout)."""
+    groups, rank = k.shape[0], len(sides)
+    k = k.reshape(groups, *[s.shifts for s in sides], cout, *[len(s.places) for s in sides], cin)
     order = [axis for i in range(rank) for axis in (1 + i, 2 + rank + i)]
     k = k.transpose(*order, 2 * rank + 2, 0, 1 + rank)
-    k = k.reshape(*[n * c.step for n, c in zip(near, combs, strict=True)], cin // groups, cout)
-    return k[tuple(slice(0, c.span, c.grid) for c in combs)]
+    k = k.reshape(*[s.shifts * len(s.places) for s in sides], cin, groups * cout)
+    return k[tuple(s.taps for s in sides)]

@@ -11,7 +11,7 @@ import numpy as np
 
 NAMES = (
     *("banded", "blocks", "columns", "convolution", "dense", "direct", "fourier"),
-    *("layout", "lower", "products", "rows", "shifted", "taps", "tapsum"),
+    *("layout", "lower", "products", "rows", "shifted", "strided", "strips", "taps", "tapsum"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 

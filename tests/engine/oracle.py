@@ -76,7 +76,7 @@ def random_axis(r, size=6, window=4, dilation=3, up=4, down=4, pad=4):
             return a
 
 
-def random_stage(seed, ranks=(1, 1, 1, 2, 2, 3), groups=(None, 1, 1, 2, 3), depthwise=None, **limits):
+def random_stage(seed, ranks=(1, 1, 1, 2, 2, 3), groups=(None, 1, 1, 2, 3), depthwise=None, batch=2, **limits):
     """(spec, x, k, y) of small integers in float64, so that every result is exact."""
     r = random.Random(seed)
     rank = r.choice(ranks)
@@ -84,7 +84,7 @@ def random_stage(seed, ranks=(1, 1, 1, 2, 2, 3), groups=(None, 1, 1, 2, 3), dept
         limits = {"size": 3, "window": 3, "pad": 2} | limits
     g = r.choice(groups)
     spec = Spec(tuple(random_axis(r, **limits) for _ in range(rank)), g)
-    batch, few, many = r.randint(1, 2), r.randint(1, 3), r.randint(1, 3)
+    batch, few, many = r.randint(1, batch), r.randint(1, 3), r.randint(1, 3)
     if depthwise or (depthwise is None and r.random() < 0.25):
         few = 1
     cin, cout = (few, few) if g is None else (g * few, g * many)

@@ -7,7 +7,7 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import fourier, lower, rule
+from deconvjax.engine import fourier, lower, rule, shifted, strided
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.rule import Problem
 from tests.engine import oracle
@@ -66,6 +66,40 @@ def test_in_float32(strategy):
     with numpy_backend():
         for seed in range(20_000, 20_150):
             run(seed, strategy, dtype=np.float32, **limits | {"up": 2, "down": 6, "window": 9})
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_strided_blocks(monkeypatch, dtype):
+    """Strided depthwise sums, in place and padded, with borders of every kind."""
+    monkeypatch.setattr(strided, "SHORT", 4)
+    ran = {"natural": 0, "aligned": 0}
+
+    def watch(name, run):
+        def counted(*args):
+            ran[name] += 1
+            return run(*args)
+
+        monkeypatch.setattr(strided, name, counted)
+
+    watch("natural", strided.natural)
+    watch("aligned", strided.aligned)
+    with numpy_backend():
+        for seed in range(22_000, 22_400):
+            few = {"up": 1, "down": 6, "window": 12, "size": 30}
+            run(seed, "tapsum", dtype=dtype, depthwise=True, groups=(None, 2, 3), ranks=(1 + seed % 2,), **few)
+    assert min(ran.values()) > 30
+
+
+def test_pieces_of_the_taps_gradient(monkeypatch):
+    """Large sums are cut into strips and groups of images; here every sum is large."""
+    pieces = []
+    monkeypatch.setattr(shifted, "PIECE", 600)
+    whole = shifted.piece
+    monkeypatch.setattr(shifted, "piece", lambda *sizes: pieces.append(whole(*sizes)) or pieces[-1])
+    with numpy_backend():
+        for seed in range(23_000, 23_300):
+            run(seed, "shifted", up=1, groups=(1, 1, 2), batch=5)
+    assert sum(images > 1 for images, _ in pieces) > 20 and sum(rows > 1 for images, rows in pieces if images == 1) > 20
 
 
 def test_overlapping_pieces(monkeypatch):
