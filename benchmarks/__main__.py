@@ -13,6 +13,7 @@ import time
 import jax
 
 from benchmarks import cases, segmentation
+from benchmarks.allocator import keep_memory
 from benchmarks.filters import filter_rows, flat_rows, resize_rows
 from benchmarks.layers import measure
 from benchmarks.report import limits, read, summary, write
@@ -33,6 +34,7 @@ def main() -> None:
 
         gpu(options.only)
         return
+    keep_memory()
     jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
     mode = "quick" if options.quick else "full"

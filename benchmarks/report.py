@@ -8,6 +8,7 @@ import os
 import platform
 from pathlib import Path
 
+from benchmarks.allocator import described
 from benchmarks.peers import COLUMNS
 from benchmarks.runner import geometric_mean
 
@@ -19,6 +20,7 @@ def versions() -> dict[str, str]:
     """What was measured, on what."""
     found = {"python": platform.python_version(), "machine": platform.machine(), "cpus": str(os.cpu_count())}
     found["load"] = f"{os.getloadavg()[0]:.1f}"  # other work on the machine makes every number below worth less
+    found["allocator"] = described()
     for name in ("jax", "jaxlib", "flax", "torch", "scipy", "numpy"):
         try:
             found[name] = importlib.metadata.version(name)

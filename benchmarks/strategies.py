@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.allocator import keep_memory
 from benchmarks.report import RESULTS, versions
 from benchmarks.runner import paired
 from deconvjax.axis import Axis
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.25)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
+    keep_memory()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_x64", True)
     records, off = [], 0

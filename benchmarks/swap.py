@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from benchmarks.allocator import keep_memory
 from benchmarks.runner import geometric_mean, paired
 from deconvjax import nn
 
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only", default="", help="models whose name contains this")
     options = parser.parse_args()
+    keep_memory()
     records = rows(options.seconds, options.only)
     for column in ("predict", "train"):
         ratios = [r["flax_x"] for r in records if r["column"] == column]

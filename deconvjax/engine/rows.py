@@ -19,6 +19,7 @@ from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Spec
 
 CHUNK = 16384  # accumulated numbers: what stays in the innermost caches
+WHOLE = 40000  # up to this a row is not cut
 UNROLL = 4
 NEAR = 64  # terms of one step
 
@@ -43,7 +44,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 
 def _chunk(axis: Axis, kept: int) -> int:
     """Samples of y per step along the last axis, where each keeps `kept` numbers."""
-    length = max(1, CHUNK // kept)
+    length = axis.out if axis.out * kept <= WHOLE else max(1, CHUNK // kept)
     pieces = -(-axis.out // length)
     return -(-axis.out // pieces)
 

@@ -209,23 +209,25 @@ def _cpu_depthwise_gradient(p: Problem) -> tuple[str, ...]:
 
 
 def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
-    """The library convolution with y for a window while x is small; one product of blocks above that."""
+    """Products of shifted pieces; the library convolution with y for a window where channels are few or x is small."""
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
-    small = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize <= CACHED
+    held = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize
+    small = held <= CACHED
     odd = any(c.span % c.step for c in combs)  # blocks of such windows are filled up with zeros
+    taps = math.prod(p.spec.window)
     if p.groups > 1:
-        if p.groups <= FEW and _grouped_library(p):
+        if small and p.groups <= FEW and _grouped_library(p):
             return ("dense",)
-        return ("taps", "shifted") if step == 1 or near > 16 else ("shifted", "taps")
-    if p.cin < 3 and math.prod(p.spec.window) <= 2 * p.cout:
+        return ("shifted", "taps") if p.groups <= 8 and near <= 32 else ("taps", "shifted")
+    if (p.cin < 3 and taps <= 2 * p.cout) or (p.cin < 5 and taps <= 16):
         return ("columns", "shifted", "taps")
-    if p.dtype.kind == "f" and len(combs) < 3 and near > 1:
-        if step == 1 and (p.dtype == np.float32 or _library(p, p.cout)):
-            return ("direct", "taps")
-        if p.dtype == np.float32 and len(combs) == 2 and _library(p, p.cout) and step < 4 and (small or odd):
-            return ("direct", "taps")
-    return ("taps", "shifted") if step == 1 or near > 16 or odd else ("shifted", "taps")
+    if p.dtype == np.float32 and len(combs) == 2 and near > 1 and _library(p, p.cout):
+        if step == 1 and (small or min(p.cin, p.cout) < 64 or near > 16):
+            return ("direct", "shifted")
+        if 1 < step < 4 and (small or (odd and held <= 2 * CACHED)):
+            return ("direct", "shifted")
+    return ("shifted", "taps") if near <= 64 else ("taps", "shifted")
 
 
 def _accelerator(p: Problem) -> tuple[str, ...]:

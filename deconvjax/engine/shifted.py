@@ -22,8 +22,11 @@ from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit, window_slices
 from deconvjax.engine.spec import Shape, Spec
 
-PIECE = 8 << 20  # bytes of one piece's operands
+PIECE = 8 << 20  # bytes of one piece's operands: what stays in the caches
+LEAST = 1 << 20  # bytes that are not worth cutting
 COPY = 18  # multiply-adds in the time of one number copied
+RUN = 16  # numbers: shorter contiguous runs are copied as slowly as these
+SLICES = 64  # more take long to compile
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,14 @@ def fits_gradient(spec: Spec) -> bool:
 
 
 def _sides(spec: Spec, cin: int, cout: int) -> list[_Side]:
-    """The split of the axes that costs least per term: rows*columns multiply-adds and rows + columns copies."""
+    """The split of the axes that costs least per term: rows*columns multiply-adds, rows + columns copies, few slices."""
 
-    def price(sides: list[_Side]) -> int:
-        rows, columns = cout * math.prod(s.shifts for s in sides), cin * math.prod(len(s.places) for s in sides)
-        return rows * columns + COPY * (rows + columns)
+    def price(sides: list[_Side]) -> tuple[bool, float]:
+        shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
+        last = len(sides[-1].places) if sides[-1].on_y else 1  # places that lie side by side
+        slow = max(1.0, RUN / (cin * last))
+        copied = cout * shifts + cin * places * slow
+        return shifts + places // last > SLICES, cout * shifts * cin * places + COPY * copied
 
     choices = product((True, False), repeat=len(spec.axes))
     return min(([_Side(a, on) for a, on in zip(spec.axes, c, strict=True)] for c in choices), key=price)
@@ -95,8 +101,9 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     cin, cout = x.shape[-1] // groups, y.shape[-1] // groups
     sides = _sides(spec, cin, cout)
     shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
+    budget = min(PIECE, max(LEAST, (x.size + y.size) * x.dtype.itemsize))
     per_term = groups * (cin * places + cout * shifts) * x.dtype.itemsize
-    images, rows = piece(x.shape[0], [s.count for s in sides], max(1, PIECE // per_term))
+    images, rows = piece(x.shape[0], [s.count for s in sides], max(1, budget // per_term))
     batches, strips = -(-x.shape[0] // images), -(-sides[0].count // rows)
     counts = (rows, *[s.count for s in sides[1:]])
 

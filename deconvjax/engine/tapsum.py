@@ -78,5 +78,6 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 
 
 def _bordered(combs: list[Comb]) -> bool:
-    """Whether borders are loops of their own; else x is padded."""
-    return all(few(c) for c in combs) and math.prod(len(strips(c)) for c in combs) <= LOOPS
+    """Whether borders are loops of their own; else x is padded, which costs less where x is smaller than the result."""
+    shrinks = math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs)
+    return shrinks and all(few(c) for c in combs) and math.prod(len(strips(c)) for c in combs) <= LOOPS

@@ -93,6 +93,7 @@ def test_strided_blocks(monkeypatch, dtype):
 def test_pieces_of_the_taps_gradient(monkeypatch):
     """Large sums are cut into strips and groups of images; here every sum is large."""
     pieces = []
+    monkeypatch.setattr(shifted, "LEAST", 600)
     monkeypatch.setattr(shifted, "PIECE", 600)
     whole = shifted.piece
     monkeypatch.setattr(shifted, "piece", lambda *sizes: pieces.append(whole(*sizes)) or pieces[-1])
