@@ -149,7 +149,7 @@ def _torch_resize(x: np.ndarray, ct: np.ndarray, factor: int) -> dict[str, dict]
 
 
 def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
-    """Nanoseconds per output pixel of bilinear x2 and of a 2-channel k4 s2 layer, by size."""
+    """Nanoseconds per output pixel of bilinear x2, by size."""
     records = []
     for size in sizes:
         draw = np.random.default_rng(0)

@@ -127,10 +127,6 @@ def _cpu_depthwise(p: Problem) -> tuple[str, ...]:
         return ("tapsum", "banded", "fourier")
     if p.groups == 1 < p.cout and (tapsum.blocked(spec) or tapsum.terms(spec) > 32):
         return _cpu_dense(p)  # one channel in, many out: x would be repeated for each of them
-    combs = [comb(a) for a in spec.axes]
-    result = p.batch * math.prod(a.out for a in spec.axes) * p.cout * p.dtype.itemsize
-    if not spec.scalar and math.prod(c.phases for c in combs) > 4 and result <= CACHED:
-        return ("blocks", "tapsum")
     return ("tapsum", "convolution", "fourier", "direct")
 
 
@@ -148,6 +144,8 @@ def _cpu_dense(p: Problem) -> tuple[str, ...]:
             return ("dense",)
         held = p.batch * math.prod(c.count for c in combs) * scattered * p.dtype.itemsize
         return ("blocks", "direct") if held <= 2 * CACHED else ("direct",) if _inside(p) else ("convolution",)
+    if 1 < p.groups <= FEW and phases == 1 and len(combs) == 2 and p.dtype == np.float32 and _inside(p):
+        return ("dense",)
     if phases == 1:
         return ("direct", "convolution") if _direct(p, combs) else products
     if not _library(p, max(p.cin, p.cout * phases)) or min(p.cin, p.cout) < 8:
@@ -220,9 +218,11 @@ def _cpu_dense_gradient(p: Problem) -> tuple[str, ...]:
         if small and p.groups <= FEW and _grouped_library(p):
             return ("dense",)
         return ("shifted", "taps") if p.groups <= 8 and near <= 32 else ("taps", "shifted")
-    if (p.cin < 3 and taps <= 2 * p.cout) or (p.cin < 5 and taps <= 16):
+    if (p.cin < 3 and taps <= 2 * p.cout) or (p.cin < 5 and taps <= 16 and near > 1):
         return ("columns", "shifted", "taps")
-    if p.dtype == np.float32 and len(combs) == 2 and near > 1 and _library(p, p.cout):
+    if (near == 1 < len(combs) and 8 <= p.cin <= 128 and p.dtype == np.float32) or (len(combs) == 1 and taps <= 6):
+        return ("columns", "shifted", "taps")
+    if len(combs) == 2 and near > 1 and _library(p, p.cout):
         if step == 1 and (small or min(p.cin, p.cout) < 64 or near > 16):
             return ("direct", "shifted")
         if 1 < step < 4 and (small or (odd and held <= 2 * CACHED)):

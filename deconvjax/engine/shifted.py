@@ -82,7 +82,7 @@ def fits_gradient(spec: Spec) -> bool:
 
 
 def _sides(spec: Spec, cin: int, cout: int) -> list[_Side]:
-    """The split of the axes that costs least per term: rows*columns multiply-adds, rows + columns copies, few slices."""
+    """The split of the axes that costs least per term: multiply-adds, numbers copied, and few slices."""
 
     def price(sides: list[_Side]) -> tuple[bool, float]:
         shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
