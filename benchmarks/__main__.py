@@ -61,7 +61,7 @@ FILES = {"quick": "cpu_quick", "full": "cpu"}
 
 def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1, merge: bool = False) -> list[dict]:
     """All records, printed and written as they come: an interrupted run keeps its rows."""
-    seconds = 0.25 if quick else 0.6
+    seconds = 0.25 if quick else 0.5
     records: list[dict] = read(FILES[mode]) if merge or (part > 1 and not only) else []
     jobs = [(c, lambda c=c: measure(c, seconds=seconds, scan=not quick)) for c in cases.LAYERS]
     jobs += [(c, lambda c=c: filter_rows(c, seconds=seconds)) for c in cases.FILTERS]

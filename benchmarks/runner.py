@@ -1,7 +1,8 @@
 """Paired timing: every round runs every contender once, in a shuffled order; ratios are taken inside a round.
 
 A machine that slows down for a second slows all contenders of that second, so the median of the per-round ratios
-says more than the ratio of two medians taken minutes apart.
+says more than the ratio of two medians taken minutes apart. A quick call is made once more, uncounted, right before it
+is timed: what ran before it (a peer's naive loop of a second) leaves cold caches and sleeping threads behind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 Call = Callable[[], object]
 LONG = 2.0
+QUICK = 0.05  # seconds: calls up to this are made warm
 
 
 @dataclass
@@ -50,7 +52,7 @@ def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25,
     A call shorter than `floor` is repeated inside a round until it fills it. One warm-up call each is not counted;
     a contender slower than `LONG` seconds is timed once, alone.
     """
-    repeats, once, alone = {}, 0.0, {}
+    repeats, once, alone, warmed = {}, 0.0, {}, {}
     for name, call in calls.items():
         start = time.perf_counter()
         call()
@@ -58,7 +60,8 @@ def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25,
             alone[name] = time.perf_counter() - start
             continue
         repeats[name], t = _repeats(call, floor)
-        once += max(t, floor)
+        warmed[name] = t < QUICK
+        once += max(t, floor) + (t if warmed[name] else 0)
     rounds = max(3, min(rounds, int(seconds / max(once, 1e-7))))
     timing = Timing({name: [alone[name]] * rounds if name in alone else [] for name in calls})
     order = list(repeats)
@@ -70,6 +73,8 @@ def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25,
             generator.shuffle(order)
             for name in order:
                 call, count = calls[name], repeats[name]
+                if warmed[name]:
+                    call()
                 start = time.perf_counter()
                 for _ in range(count):
                     call()
