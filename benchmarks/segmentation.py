@@ -44,10 +44,8 @@ class Head:
     def arrays(self) -> tuple[dict[str, np.ndarray], np.ndarray, list[np.ndarray]]:
         """Features by level, labels, and the kernels of the scores."""
         rng = np.random.default_rng(0)
-        features = {
-            f"s{s}": rng.standard_normal((self.batch, self.side // s, self.side // s, c)).astype(np.float32)
-            for s, c in zip(self.strides, self.channels, strict=True)
-        }
+        features = {f"s{s}": rng.standard_normal((self.batch, self.side // s, self.side // s, c)).astype(np.float32)
+                    for s, c in zip(self.strides, self.channels, strict=True)}
         labels = rng.integers(0, self.classes, (self.batch, self.side, self.side)).astype(np.int32)
         scores = [(rng.standard_normal((1, 1, c, self.classes)) / c**0.5).astype(np.float32) for c in self.channels]
         return features, labels, scores
@@ -64,8 +62,7 @@ HEADS = tuple(
         "digits 8x96x96, 11 classes": (8, 96, 11, (128, 96, 48), (16, 8, 4)),
         "VOC 1x256x256, 21 classes": (1, 256, 21, (4096, 512, 512), (32, 16, 8)),
         "VOC 4x256x256, 21 classes": (4, 256, 21, (4096, 512, 512), (32, 16, 8)),
-    }.items()
-    for kind in ("dense", "depthwise")
+    }.items() for kind in ("dense", "depthwise")
 )
 
 
@@ -75,20 +72,9 @@ class Stock(nnx.Module):
     def __init__(self, head: Head):
         rngs = nnx.Rngs(0)
         self.scores = nnx.List([nnx.Conv(c, head.classes, (1, 1), rngs=rngs) for c in head.channels])
-        self.ups = nnx.List(
-            [
-                nnx.ConvTranspose(
-                    head.classes,
-                    head.classes,
-                    (2 * f, 2 * f),
-                    (f, f),
-                    use_bias=False,
-                    kernel_init=_bilinear(f, head.classes),
-                    rngs=rngs,
-                )
-                for f in head.factors
-            ]
-        )
+        self.ups = nnx.List([nnx.ConvTranspose(head.classes, head.classes, (2 * f, 2 * f), (f, f), use_bias=False,
+                                               kernel_init=_bilinear(f, head.classes), rngs=rngs)
+                             for f in head.factors])
         self.levels = tuple(f"s{s}" for s in head.strides)
 
     def __call__(self, features: dict[str, jax.Array], size: tuple[int, int]) -> jax.Array:
@@ -109,7 +95,8 @@ def _bilinear(factor: int, classes: int) -> Callable[..., jax.Array]:
 def ours(head: Head) -> nnx.Module:
     """The head of this library."""
     features = {f"s{s}": Feature(c, evenly(s)) for s, c in zip(head.strides, head.channels, strict=True)}
-    return FCNHead(features, head.classes, levels=list(features), upsampling=head.kind, border="zero", rngs=nnx.Rngs(0))
+    return FCNHead(features, head.classes, levels=list(features), upsampling=head.kind, border="zero",
+                   rngs=nnx.Rngs(0))
 
 
 def jax_step(model: nnx.Module, head: Head) -> tuple[Call, float, np.ndarray]:
@@ -144,10 +131,8 @@ def torch_step(head: Head, channels_last: bool) -> tuple[Call, float, np.ndarray
     layout = torch.channels_last if channels_last else torch.contiguous_format
     groups = head.classes if head.kind == "depthwise" else 1
     convs = [torch.nn.Conv2d(c, head.classes, 1) for c in head.channels]
-    ups = [
-        torch.nn.ConvTranspose2d(head.classes, head.classes, 2 * f, f, f // 2, groups=groups, bias=False)
-        for f in head.factors
-    ]
+    ups = [torch.nn.ConvTranspose2d(head.classes, head.classes, 2 * f, f, f // 2, groups=groups, bias=False)
+           for f in head.factors]
     with torch.no_grad():
         for conv, kernel in zip(convs, scores, strict=True):
             conv.weight.copy_(torch.tensor(kernel[0, 0].T[..., None, None]))
@@ -196,14 +181,8 @@ def rows(seconds: float = 4.0, only: str = "") -> list[dict]:
         timing = paired({name: call for name, (call, _, _) in contenders.items()}, seconds=seconds)
         best = timing.best(["torch", "torch_channels_last"])
         assert best
-        record = {
-            "row": head.name,
-            "ours_ms": 1e3 * timing.median("ours"),
-            "steps_per_s": 1 / timing.median("ours"),
-            "torch": best,
-            "torch_ms": 1e3 * timing.median(best),
-            "torch_x": timing.ratio(best, "ours"),
-        }
+        record = {"row": head.name, "ours_ms": 1e3 * timing.median("ours"), "steps_per_s": 1 / timing.median("ours"),
+                  "torch": best, "torch_ms": 1e3 * timing.median(best), "torch_x": timing.ratio(best, "ours")}
         if "flax" in contenders:
             record |= {"flax_ms": 1e3 * timing.median("flax"), "flax_x": timing.ratio("flax", "ours")}
         records.append(record)
@@ -213,31 +192,20 @@ def rows(seconds: float = 4.0, only: str = "") -> list[dict]:
 
 def _line(record: dict) -> str:
     flax = f"Flax {record['flax_ms']:8.2f} ms {record['flax_x']:6.2f}x" if "flax_x" in record else " " * 24
-    return (
-        f"{record['row']:40s} ours {record['ours_ms']:8.2f} ms {record['steps_per_s']:6.1f} steps/s  {flax}  "
-        f"torch {record['torch_ms']:8.2f} ms {record['torch_x']:5.2f}x"
-    )
+    return (f"{record['row']:40s} ours {record['ours_ms']:8.2f} ms {record['steps_per_s']:6.1f} steps/s  {flax}  "
+            f"torch {record['torch_ms']:8.2f} ms {record['torch_x']:5.2f}x")
 
 
 def write(records: list[dict]) -> None:
     """results/segmentation.json and .md."""
-    text = [
-        "# Training steps of FCN-8s heads",
-        "",
-        ", ".join(f"{k} {v}" for k, v in versions().items()) + ".",
-        "",
-        "`python -m benchmarks.segmentation`. `x` is time(peer)/time(ours), medians of per-round ratios; torch in "
-        "its faster memory layout.",
-        "",
-        "| head | ours ms | steps/s | Flax ms | Flax x | torch ms | torch x |",
-        "|---" * 7 + "|",
-    ]
+    text = ["# Training steps of FCN-8s heads", "", ", ".join(f"{k} {v}" for k, v in versions().items()) + ".", "",
+            "`python -m benchmarks.segmentation`. `x` is time(peer)/time(ours), medians of per-round ratios; torch in "
+            "its faster memory layout.", "", "| head | ours ms | steps/s | Flax ms | Flax x | torch ms | torch x |",
+            "|---" * 7 + "|"]
     for r in records:
         flax = f"{r['flax_ms']:.2f} | {r['flax_x']:.2f}" if "flax_x" in r else " | "
-        text.append(
-            f"| {r['row']} | {r['ours_ms']:.2f} | {r['steps_per_s']:.1f} | {flax} | {r['torch_ms']:.2f} | "
-            f"{r['torch_x']:.2f} |"
-        )
+        text.append(f"| {r['row']} | {r['ours_ms']:.2f} | {r['steps_per_s']:.1f} | {flax} | {r['torch_ms']:.2f} | "
+                    f"{r['torch_x']:.2f} |")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "segmentation.md").write_text("\n".join(text) + "\n", "utf-8")
     body = {"versions": versions(), "records": records}

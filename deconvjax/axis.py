@@ -86,7 +86,9 @@ class Axis:
         return self.up == self.down == self.window == 1 and self.lo == 0 and self.normal.hi == 0
 
 
-def compose_alignment(outer: tuple[Fraction, Fraction], inner: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction]:
+def compose_alignment(
+    outer: tuple[Fraction, Fraction], inner: tuple[Fraction, Fraction]
+) -> tuple[Fraction, Fraction]:
     """input = a1*(a2 n + b2) + b1: the coordinate maps (a2, b2) after (a1, b1) in one.
 
     >>> a, b = compose_alignment((Fraction(2), Fraction(1)), (Fraction(1, 2), Fraction(0)))
@@ -197,28 +199,18 @@ class Rate:
     def axis(self, size: int, window: int, operator: str, where: str) -> Axis:
         """This rate on `size` samples, normalised; ShapeError where nothing would come out."""
         if self.size is not None and size != self.size:
-            raise ShapeError(
-                complaint(
-                    operator,
-                    f"{where} has the wrong size for the output_shape asked for",
-                    got=f"{size} samples",
-                    expected=f"{self.size}",
-                    fix="change output_shape, or give the input the size the forward map produces",
-                )
-            )
+            raise ShapeError(complaint(operator, f"{where} has the wrong size for the output_shape asked for",
+                                       got=f"{size} samples", expected=f"{self.size}",
+                                       fix="change output_shape, or give the input the size the forward map produces"))
         axis = Axis(size, window, self.dilation, self.up, self.down, self.lo, self.hi)
         if self.same:
             lo, hi = same_padding(axis.dense, axis.taps, self.down)
             axis = replace(axis, lo=hi, hi=lo) if self.same == "lower" else replace(axis, lo=lo, hi=hi)
         if axis.out < 1:
             need = axis.taps - axis.padded
-            raise ShapeError(
-                complaint(
-                    operator,
-                    f"{where} is too short: nothing would come out",
-                    got=f"{size} samples ({axis.padded} after stuffing and padding)",
-                    expected=f"at least {axis.taps} after padding",
-                    fix=f"pad by {need} more, use a shorter window, or a longer input",
-                )
-            )
+            raise ShapeError(complaint(
+                operator, f"{where} is too short: nothing would come out",
+                got=f"{size} samples ({axis.padded} after stuffing and padding)",
+                expected=f"at least {axis.taps} after padding",
+                fix=f"pad by {need} more, use a shorter window, or a longer input"))
         return axis.normal

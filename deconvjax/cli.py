@@ -24,17 +24,14 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "demo": Command("blur and decimate real photographs, and learn to undo it", "deconvjax.demo.command", "demo"),
     "explore": Command("write an interactive page: the window and the matrix, live", "deconvjax.draw.explore", "draw"),
-    "figures": Command(
-        "write the figures of convolution arithmetic, transposed ones too", "deconvjax.draw.figures", "draw"
-    ),
+    "figures": Command("write the figures of convolution arithmetic, transposed ones too", "deconvjax.draw.figures",
+                       "draw"),
     "train": Command("train a segmentation model", "deconvjax.segmentation.training.train_command", "train"),
     "evaluate": Command("score a trained model", "deconvjax.segmentation.training.evaluate_command", "train"),
-    "predict": Command(
-        "masks for pictures, or an exported model", "deconvjax.segmentation.training.predict_command", "train"
-    ),
-    "convert": Command(
-        "what a transposed convolution of one framework becomes in the others", "deconvjax.compat.core.command"
-    ),
+    "predict": Command("masks for pictures, or an exported model", "deconvjax.segmentation.training.predict_command",
+                       "train"),
+    "convert": Command("what a transposed convolution of one framework becomes in the others",
+                       "deconvjax.compat.core.command"),
 }
 
 
@@ -54,9 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as missing:
         if asked is None or not COMMANDS[asked].extra or (missing.name or "").split(".")[0] == "deconvjax":
             raise
-        print(
-            f"deconvjax {asked} needs {missing.name}: pip install 'deconvjax[{COMMANDS[asked].extra}]'", file=sys.stderr
-        )
+        print(f"deconvjax {asked} needs {missing.name}: pip install 'deconvjax[{COMMANDS[asked].extra}]'",
+              file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -69,12 +65,8 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"deconvjax {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        sub = commands.add_parser(
-            name,
-            help=command.summary,
-            description=command.summary,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+        sub = commands.add_parser(name, help=command.summary, description=command.summary,
+                                  formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         if name == asked:
             module = importlib.import_module(command.module)
             module.arguments(sub)

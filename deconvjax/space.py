@@ -31,15 +31,9 @@ class Space:
         if isinstance(domain, Space):
             return domain
         if isinstance(domain, (int, np.integer)) and not isinstance(domain, bool):
-            raise TypeError(
-                complaint(
-                    operator,
-                    "a domain is a shape, not a size",
-                    got=domain,
-                    expected="a shape tuple, an array, or a jax.ShapeDtypeStruct",
-                    fix=f"write ({domain},) for one axis",
-                )
-            )
+            raise TypeError(complaint(operator, "a domain is a shape, not a size", got=domain,
+                                      expected="a shape tuple, an array, or a jax.ShapeDtypeStruct",
+                                      fix=f"write ({domain},) for one axis"))
         leaves, treedef = jax.tree_util.tree_flatten(domain, is_leaf=_is_shape)
         return cls(treedef, tuple(_struct(leaf, operator) for leaf in leaves))
 
@@ -49,15 +43,9 @@ class Space:
         leaves, treedef = jax.tree_util.tree_flatten(x)
         for leaf in leaves:
             if not hasattr(leaf, "dtype") or isinstance(leaf, jax.ShapeDtypeStruct):
-                raise TypeError(
-                    complaint(
-                        operator,
-                        "a map acts on arrays",
-                        got=f"{type(leaf).__name__} in {x!r:.60}",
-                        expected="a JAX or NumPy array, or a pytree of arrays",
-                        fix="convert lists and numbers with jnp.asarray",
-                    )
-                )
+                raise TypeError(complaint(operator, "a map acts on arrays", got=f"{type(leaf).__name__} in {x!r:.60}",
+                                          expected="a JAX or NumPy array, or a pytree of arrays",
+                                          fix="convert lists and numbers with jnp.asarray"))
         return cls(treedef, tuple(_struct(leaf, operator) for leaf in leaves))
 
     @classmethod
@@ -102,13 +90,8 @@ class Space:
         tree = self.tree
         if not isinstance(tree, (tuple, list)) or len(tree) != parts:
             raise ShapeError(
-                complaint(
-                    operator,
-                    "wrong number of inputs",
-                    got=self,
-                    expected=f"a tuple of {parts} arrays",
-                    fix=f"pass one array for each of the {parts} maps",
-                )
+                complaint(operator, "wrong number of inputs", got=self, expected=f"a tuple of {parts} arrays",
+                          fix=f"pass one array for each of the {parts} maps")
             )
         return tuple(Space.of(part) for part in tree)
 
@@ -129,18 +112,14 @@ class Space:
             for ours, theirs in zip(self.leaves, other.leaves, strict=False)
         }
         fits = other.treedef == self.treedef and all(
-            len(theirs.shape) >= len(ours.shape) and theirs.shape[len(theirs.shape) - len(ours.shape) :] == ours.shape
+            len(theirs.shape) >= len(ours.shape) and theirs.shape[len(theirs.shape) - len(ours.shape):] == ours.shape
             for ours, theirs in zip(self.leaves, other.leaves, strict=False)
         )
         if not fits or len(batches) > 1:
             raise ShapeError(
-                complaint(
-                    operator,
-                    "the input does not lie in the domain this map was bound to",
-                    got=other,
-                    expected=f"{self} with any leading batch axes",
-                    fix="bind the unbound map to the new shape with .on(x), or reshape x",
-                )
+                complaint(operator, "the input does not lie in the domain this map was bound to", got=other,
+                          expected=f"{self} with any leading batch axes",
+                          fix="bind the unbound map to the new shape with .on(x), or reshape x")
             )
         return batches.pop() if batches else ()
 
@@ -154,13 +133,8 @@ class Space:
     def _one(self) -> jax.ShapeDtypeStruct:
         if not self.is_array:
             raise ShapeError(
-                complaint(
-                    "domain",
-                    "one array is needed here",
-                    got=self,
-                    expected="a single array",
-                    fix="use stack, row or block_diagonal for tuples of arrays",
-                )
+                complaint("domain", "one array is needed here", got=self, expected="a single array",
+                          fix="use stack, row or block_diagonal for tuples of arrays")
             )
         return self.leaves[0]
 
@@ -181,35 +155,15 @@ def _is_shape(node: Any) -> bool:
 def _struct(leaf: Any, operator: str) -> jax.ShapeDtypeStruct:
     if _is_shape(leaf):
         if any(isinstance(n, bool) or n < 0 for n in leaf):
-            raise ShapeError(
-                complaint(
-                    operator,
-                    "a shape holds sizes",
-                    got=tuple(leaf),
-                    expected="non-negative ints",
-                    fix="pass the shape of the array to act on",
-                )
-            )
+            raise ShapeError(complaint(operator, "a shape holds sizes", got=tuple(leaf),
+                                       expected="non-negative ints", fix="pass the shape of the array to act on"))
         return jax.ShapeDtypeStruct(tuple(int(n) for n in leaf), jnp.dtype(jnp.float32))
     if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
         dtype = jax.dtypes.canonicalize_dtype(leaf.dtype) if isinstance(leaf, np.ndarray) else leaf.dtype
         if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
-            raise TypeError(
-                complaint(
-                    operator,
-                    "a map acts on numbers",
-                    got=f"dtype {dtype}",
-                    expected="a real, complex or integer dtype",
-                    fix="convert the array first",
-                )
-            )
+            raise TypeError(complaint(operator, "a map acts on numbers", got=f"dtype {dtype}",
+                                      expected="a real, complex or integer dtype", fix="convert the array first"))
         return jax.ShapeDtypeStruct(tuple(leaf.shape), jnp.dtype(dtype))
-    raise TypeError(
-        complaint(
-            operator,
-            "cannot read a shape and dtype",
-            got=f"{type(leaf).__name__} ({leaf!r:.60})",
-            expected="a shape tuple, an array, a jax.ShapeDtypeStruct, or a pytree of these",
-            fix="wrap numbers with jnp.asarray",
-        )
-    )
+    raise TypeError(complaint(operator, "cannot read a shape and dtype", got=f"{type(leaf).__name__} ({leaf!r:.60})",
+                              expected="a shape tuple, an array, a jax.ShapeDtypeStruct, or a pytree of these",
+                              fix="wrap numbers with jnp.asarray"))

@@ -92,11 +92,8 @@ CASES = [
     Case("conv complex", lambda: dj.conv(taps(3, 1, 2, dtype=np.complex64), strides=2), (c64(5, 1),)),
     Case("conv_transpose", lambda: dj.conv_transpose(taps(3, 2, 3), strides=2), ((4, 3), (2, 3, 3))),
     Case("conv_transpose valid", lambda: dj.conv_transpose(taps(4, 2, 1), strides=3, padding="VALID"), ((3, 1),)),
-    Case(
-        "conv_transpose extra",
-        lambda: dj.conv_transpose(taps(3, 1, 1), strides=2, padding=1, output_padding=1),
-        ((4, 1),),
-    ),
+    Case("conv_transpose extra",
+         lambda: dj.conv_transpose(taps(3, 1, 1), strides=2, padding=1, output_padding=1), ((4, 1),)),
     Case("conv_transpose sized", lambda: dj.conv_transpose(taps(3, 1, 1), strides=3, output_shape=7), ((3, 1),)),
     Case("conv_transpose circular", lambda: dj.conv_transpose(taps(5, 1, 2), strides=2, padding="CIRCULAR"), ((3, 2),)),
     Case("conv_transpose grouped", lambda: dj.conv_transpose(taps(3, 2, 2, 4), strides=2, groups=2), ((2, 3, 4),)),
@@ -119,11 +116,8 @@ CASES = [
     Case("unpool", lambda: dj.unpool(np.array([[[1], [0]], [[5], [0]]]), (2, 3)), ((2, 2, 1), c64(2, 2, 2, 1))),
     Case("unpool in a batch", lambda: dj.unpool(np.array([[[1, 0]], [[2, 2]]]), (3,)), ((2, 1, 2),)),
     Case("reassemble", lambda: dj.reassemble(taps(4, 3), (2,)), ((2, 1), (2, 2, 2))),
-    Case(
-        "reassemble 2-D, grouped, at the edge",
-        lambda: dj.reassemble(taps(3, 2, 2, 3, 2), (2, 1), groups=2, border="edge"),
-        ((2, 2, 4),),
-    ),
+    Case("reassemble 2-D, grouped, at the edge",
+         lambda: dj.reassemble(taps(3, 2, 2, 3, 2), (2, 1), groups=2, border="edge"), ((2, 2, 4),)),
     Case("reassemble in a batch", lambda: dj.reassemble(taps(2, 5, 2), (3,)), ((2, 2, 1), (3, 2, 2, 1))),
     Case("reassemble complex", lambda: dj.reassemble(taps(4, 3, dtype=np.complex64), (2,)), (c64(2, 1), (2, 1))),
     # the algebra
@@ -133,25 +127,19 @@ CASES = [
     Case("diagonal complex", lambda: dj.diagonal(taps(4, dtype=np.complex64)), (c64(4), (4,))),
     Case("atomic", lambda: dj.atomic(dj.downsample(2) @ dj.upsample(2)), ((3,),)),
     Case("chain", lambda: dj.downsample(2) @ dj.convolve(taps(3)), ((7,), c64(6))),
-    Case(
-        "long chain", lambda: dj.crop((1, 1)) @ dj.convolve(taps(4)) @ dj.upsample(2) @ dj.pad((1, 1), "edge"), ((4,),)
-    ),
+    Case("long chain",
+         lambda: dj.crop((1, 1)) @ dj.convolve(taps(4)) @ dj.upsample(2) @ dj.pad((1, 1), "edge"), ((4,),)),
     Case("sum", lambda: dj.convolve(taps(3)) + 2 * dj.shift(1, axes=-1) - dj.identity, ((5,), c64(4))),
     Case("scaled by a complex number", lambda: (1 + 2j) * dj.convolve(taps(3)), (c64(4), (4,))),
     Case("complex taps scaled", lambda: 2j * dj.convolve(taps(3, dtype=np.complex64)), (c64(4), (4,))),
-    Case(
-        "complex sum on a real signal",
-        lambda: 1j * (dj.shift(1, axes=-1) + dj.convolve(taps(2, dtype=np.complex64)) @ dj.convolve(taps(3))),
-        ((4,),),
-    ),
+    Case("complex sum on a real signal",
+         lambda: 1j * (dj.shift(1, axes=-1) + dj.convolve(taps(2, dtype=np.complex64)) @ dj.convolve(taps(3))),
+         ((4,),)),
     Case("chain of sums", lambda: (dj.identity + dj.convolve(taps(3))) @ (dj.identity - dj.shift(1, axes=-1)), ((5,),)),
     Case("stack", lambda: dj.stack([dj.downsample(2), dj.downsample(2, phase=1) @ dj.convolve(taps(3))]), ((6,), (5,))),
     Case("row", lambda: dj.row([dj.upsample(2), dj.shift(1, axes=-1) @ dj.upsample(2)]), (((3,), (3,)),)),
     Case("block_diagonal", lambda: dj.block_diagonal([dj.upsample(2), dj.convolve(taps(3))]), (((2,), c64(4)),)),
-    Case(
-        "analysis and synthesis",
-        lambda: dj.row([dj.upsample(2), dj.upsample(2)]) @ dj.stack([dj.downsample(2), dj.downsample(2, phase=1)]),
-        ((6,),),
-    ),
+    Case("analysis and synthesis", lambda: dj.row([dj.upsample(2), dj.upsample(2)])
+         @ dj.stack([dj.downsample(2), dj.downsample(2, phase=1)]), ((6,),)),
     Case("float64", lambda: dj.conv(taps(3, 1, 2), strides=2), (f64(5, 1),)),
 ]

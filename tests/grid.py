@@ -93,11 +93,8 @@ def filters(rng):
     if padding == "pairs":
         padding = tuple((int(a), int(b)) for a, b in rng.integers(-1, 4, (ndim, 2)))
     name = ("convolve", "correlate")[rng.integers(2)]
-    return (
-        getattr(dj, name)(taps, padding, axes=axes),
-        partial(getattr(oracle, name), taps=taps, padding=padding, axes=axes),
-        shape,
-    )
+    return (getattr(dj, name)(taps, padding, axes=axes),
+            partial(getattr(oracle, name), taps=taps, padding=padding, axes=axes), shape)
 
 
 def upfirdns(rng):
@@ -107,11 +104,8 @@ def upfirdns(rng):
     taps = values(rng, tuple(rng.integers(1, {1: 6, 2: 4, 3: 3}[ndim], ndim)))
     up, down = factors(rng, ndim), factors(rng, ndim)
     padding = "full" if rng.integers(2) else tuple((int(a), int(b)) for a, b in rng.integers(-1, 5, (ndim, 2)))
-    return (
-        dj.upfirdn(taps, up, down, padding, axes=axes),
-        partial(oracle.upfirdn, taps=taps, up=up, down=down, padding=padding, axes=axes),
-        shape,
-    )
+    return (dj.upfirdn(taps, up, down, padding, axes=axes),
+            partial(oracle.upfirdn, taps=taps, up=up, down=down, padding=padding, axes=axes), shape)
 
 
 def kernel(rng, ndim, groups):
@@ -125,13 +119,9 @@ def convs(rng):
     padding = ("SAME", "VALID", "CIRCULAR", 1, "pairs")[rng.integers(5)]
     if padding == "pairs":
         padding = tuple((int(a), int(b)) for a, b in rng.integers(-1, 4, (ndim, 2)))
-    options = {
-        "strides": factors(rng, ndim),
-        "padding": padding,
-        "groups": groups,
-        "kernel_dilation": factors(rng, ndim, 2),
-        "input_dilation": factors(rng, ndim) if padding != "CIRCULAR" and rng.integers(3) == 0 else 1,
-    }
+    options = {"strides": factors(rng, ndim), "padding": padding, "groups": groups,
+               "kernel_dilation": factors(rng, ndim, 2),
+               "input_dilation": factors(rng, ndim) if padding != "CIRCULAR" and rng.integers(3) == 0 else 1}
     shape = (*sizes(rng, ndim), k.shape[-2] * groups)
     return dj.conv(k, **options), partial(oracle.conv, kernel=k, **options), shape
 

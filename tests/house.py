@@ -35,8 +35,8 @@ MAY_IMPORT = {
     "errors": set(),
     "draw": EVERYONE | {"matplotlib", "PIL", "ipywidgets"},  # PIL comes with matplotlib
     "nn": EVERYONE | {"flax", "optax"},
-    "segmentation": EVERYONE
-    | {"flax", "optax", "orbax", "grain", "skimage", "sklearn", "PIL", "tqdm", "tensorboardX", "scipy"},
+    "segmentation": EVERYONE | {"flax", "optax", "orbax", "grain", "skimage", "sklearn", "PIL", "tqdm",
+                                "tensorboardX", "scipy"},
     "demo": EVERYONE | {"flax", "optax", "skimage", "tqdm"},  # draws through draw
 }
 BACKENDS = {"cpu", "gpu", "cuda", "rocm", "tpu"}

@@ -59,10 +59,8 @@ def stage(a, x):
 
 def _channels(x, k, groups):
     few, outer = k.shape
-    parts = [
-        x[..., g * few : (g + 1) * few] @ k[:, g * (outer // groups) : (g + 1) * (outer // groups)]
-        for g in range(groups)
-    ]
+    parts = [x[..., g * few:(g + 1) * few] @ k[:, g * (outer // groups):(g + 1) * (outer // groups)]
+             for g in range(groups)]
     return np.concatenate(parts, axis=-1)
 
 
@@ -112,7 +110,7 @@ def reindex(a, x):
     x = x.transpose(*range(len(lead)), *[len(lead) + place for place in a.order])
     shape, at = list(lead), len(lead)
     for count in a.join:
-        shape.append(int(np.prod(x.shape[at : at + count])))
+        shape.append(int(np.prod(x.shape[at:at + count])))
         at += count
     return x.reshape(shape)
 

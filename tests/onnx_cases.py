@@ -41,12 +41,8 @@ def node_cases(*prefixes: str) -> dict[str, NodeCase]:
         inputs, outputs = case.data_sets[0]
         given = iter(inputs)
         found[case.name] = NodeCase(
-            case.name,
-            node.op_type,
-            {a.name: helper.get_attribute_value(a) for a in node.attribute},
-            tuple(_array(next(given)) if name else None for name in node.input),
-            tuple(map(_array, outputs)),
-        )
+            case.name, node.op_type, {a.name: helper.get_attribute_value(a) for a in node.attribute},
+            tuple(_array(next(given)) if name else None for name in node.input), tuple(map(_array, outputs)))
     return found
 
 

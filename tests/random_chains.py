@@ -18,8 +18,7 @@ def random_chain(rng, longest=6):
     """The maps of a chain, outermost first, each bound to what the one behind it gives."""
     family = rng.choice(
         [_mixed, _pulses, _channels, _circular, _tuples, _casts, _separable, _borders, _across_rates, _weights],
-        p=[0.3, 0.15, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.09, 0.02],
-    )
+        p=[0.3, 0.15, 0.14, 0.08, 0.09, 0.06, 0.03, 0.04, 0.09, 0.02])
     return family(rng, longest)
 
 
@@ -57,16 +56,12 @@ def _bound(part, space):
 
 def _pulses(rng, longest):
     """Rates and windows as the vocabulary writes them."""
-
     def draw(space):
         k, offset = int(rng.integers(1, 5)), int(rng.integers(-2, 3))
-        kinds = {
-            "up": Rate(up=k, hi=k - 1),
-            "down": Rate(down=k, lo=-int(rng.integers(0, k))),
-            "pad": Rate(lo=int(rng.integers(0, 3)), hi=int(rng.integers(0, 3))),
-            "crop": Rate(lo=-int(rng.integers(0, 2)), hi=-int(rng.integers(0, 2))),
-            "shift": Rate(lo=offset, hi=-offset),
-        }
+        kinds = {"up": Rate(up=k, hi=k - 1), "down": Rate(down=k, lo=-int(rng.integers(0, k))),
+                 "pad": Rate(lo=int(rng.integers(0, 3)), hi=int(rng.integers(0, 3))),
+                 "crop": Rate(lo=-int(rng.integers(0, 2)), hi=-int(rng.integers(0, 2))),
+                 "shift": Rate(lo=offset, hi=-offset)}
         if rng.random() < 0.25:  # a sample cropped by one rate change, zeros put in its place by the next
             up, down = (k, 1) if rng.random() < 0.6 else (1, k)
             crop = Rate(up, down, 1, -k, 0)
@@ -87,7 +82,6 @@ def _taps(rng, *shape):
 
 def _channels(rng, longest):
     """Sub-pixel convolutions, permutations and their transposes, weights of channels, multiples."""
-
     def draw(space):
         *size, c = space.shape
         kinds = ["conv", "conv", "conv", "shuffle", "unshuffle", "unshuffle", "back", "weights", "alike"]
@@ -131,7 +125,6 @@ def _channels(rng, longest):
 
 def _circular(rng, longest):
     """Circular filters, decimated or not, and their transposes."""
-
     def draw(space):
         n, taps = space.shape[0], int(rng.integers(1, 4))
         k = int(rng.choice([1, 1, 2, 3]))
@@ -161,13 +154,8 @@ def _tuples(rng, longest):
     def same_size(here):
         n, taps = here.shape[0], int(rng.integers(1, 3))
         kind = str(rng.choice(["filter", "filter", "shift", "identity", "zero", "scaled", "chain"]))
-        one = {
-            "filter": Stage(_taps(rng, taps), (Rate(lo=taps - 1),), (-1,)),
-            "identity": Identity(),
-            "zero": Zero(),
-            "shift": Stage(None, (Rate(lo=1, hi=-1),), (-1,)),
-            "scaled": Scaled(2, Identity()),
-        }
+        one = {"filter": Stage(_taps(rng, taps), (Rate(lo=taps - 1),), (-1,)), "identity": Identity(), "zero": Zero(),
+               "shift": Stage(None, (Rate(lo=1, hi=-1),), (-1,)), "scaled": Scaled(2, Identity())}
         if kind == "chain":
             return Chain((one["filter"], one["shift"])).on(here)
         return one[kind].on(here) if n > 1 or kind != "shift" else Identity().on(here)
@@ -190,13 +178,12 @@ def _tuples(rng, longest):
         maps.insert(0, Row(tuple(same_size(part) for part in inner.tree), inner))
         if rng.random() < 0.6:
             again = [same_size(space) for _ in range(int(rng.integers(1, 4)))]
-            maps.insert(0, Sum(tuple(again + again[: int(rng.integers(0, 2))]), Space.of(space)))
+            maps.insert(0, Sum(tuple(again + again[:int(rng.integers(0, 2))]), Space.of(space)))
     return tuple(maps)
 
 
 def _borders(rng, longest):
     """Borders on borders."""
-
     def draw(space):
         widths = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (1, 2)))
         fold = rng.random() < 0.4
@@ -211,7 +198,6 @@ def _borders(rng, longest):
 
 def _across_rates(rng, longest):
     """Filters on stuffed zeros after filters that decimate: the noble identities, whether factors fit or not."""
-
     def draw(space):
         k, fits = int(rng.integers(2, 4)), int(rng.integers(0, 3))
         if rng.random() < 0.5:
@@ -227,7 +213,6 @@ def _across_rates(rng, longest):
 
 def _weights(rng, longest):
     """Filters whose every tap meets one sample, between filters that take such weights in, or cannot."""
-
     def draw(space):
         n = space.shape[0]
         if n == 2 and rng.random() < 0.6:
@@ -255,7 +240,6 @@ def _casts(rng, longest):
 
 def _separable(rng, longest):
     """Windows of rank one, large enough that two passes are cheaper, and filters that are not."""
-
     def draw(space):
         window = [int(n) for n in rng.integers(3, 5, 2)]
         taps = np.outer(_taps(rng, window[0]), _taps(rng, window[1]))

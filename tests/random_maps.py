@@ -53,23 +53,15 @@ def _axis(rng, size, window, pulse):
     down = int(rng.choice([1, 2, 3, 4])) if style in ("any", "down") else 1
     dilation = int(rng.choice([1, 1, 2])) if window > 1 else 1
     axis = Axis(size, int(window), dilation, up, down)
-    lo, hi = {
-        "same": ((axis.taps - 1) // 2, axis.taps // 2),
-        "full": (axis.taps - 1,) * 2,
-        "valid": (0, 0),
-        "up": (0, up - 1),
-        "down": (-int(rng.integers(0, down)), 0),
-    }.get(style, tuple(rng.integers(-2, 4, 2)))
+    lo, hi = {"same": ((axis.taps - 1) // 2, axis.taps // 2), "full": (axis.taps - 1,) * 2, "valid": (0, 0),
+              "up": (0, up - 1), "down": (-int(rng.integers(0, down)), 0)}.get(style, tuple(rng.integers(-2, 4, 2)))
     axis = Axis(size, int(window), dilation, up, down, int(lo), int(hi))
     return axis if 1 <= axis.out <= LARGEST + 3 else None
 
 
 def _extend(rng, space, first, ndim):
-    axes = tuple(
-        sorted(
-            int(a) for a in rng.choice(np.arange(first, first + ndim), int(rng.integers(1, ndim + 1)), replace=False)
-        )
-    )
+    axes = tuple(sorted(int(a) for a in rng.choice(np.arange(first, first + ndim), int(rng.integers(1, ndim + 1)),
+                                                   replace=False)))
     widths = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (len(axes), 2)))
     fold = bool(rng.random() < 0.4)
     if fold and any(space.shape[axis] <= sum(w) for axis, w in zip(axes, widths, strict=True)):

@@ -22,24 +22,13 @@ def test_operators_on_maps_are_operators_on_matrices():
     a, b, d = matrices(list(bound.values()))
     eye = np.eye(6)
     words = {
-        "A @ B": (A @ B, a @ b),
-        "A + B": (A + B, a + b),
-        "A - B": (A - B, a - b),
-        "-A": (-A, -a),
-        "2 * A": (2 * A, 2 * a),
-        "A * 2": (A * 2, 2 * a),
-        "A / 4": (A / 4, a / 4),
-        "1j * A": (1j * A, 1j * a),
+        "A @ B": (A @ B, a @ b), "A + B": (A + B, a + b), "A - B": (A - B, a - b), "-A": (-A, -a),
+        "2 * A": (2 * A, 2 * a), "A * 2": (A * 2, 2 * a), "A / 4": (A / 4, a / 4), "1j * A": (1j * A, 1j * a),
         "NumPy scalar": (np.float32(2) * A, 2 * a),
-        "0-d array": (jnp.float64(2) * A, 2 * a),
-        "0-d NumPy array": (np.array(2.0) * A, 2 * a),
-        "distributed": ((A + B) @ (A - B), (a + b) @ (a - b)),
-        "chained": (A @ B @ DIAGONAL, a @ b @ d),
-        "scaled chain": (3 * (A @ B), 3 * a @ b),
-        "identity": (A + dj.identity, a + eye),
-        "zero": (A + dj.zero, a),
-        "atomic": (dj.atomic(A + B), a + b),
-        "rates": (UP @ DOWN @ A, np.diag([1, 0] * 3) @ a),
+        "0-d array": (jnp.float64(2) * A, 2 * a), "0-d NumPy array": (np.array(2.0) * A, 2 * a),
+        "distributed": ((A + B) @ (A - B), (a + b) @ (a - b)), "chained": (A @ B @ DIAGONAL, a @ b @ d),
+        "scaled chain": (3 * (A @ B), 3 * a @ b), "identity": (A + dj.identity, a + eye), "zero": (A + dj.zero, a),
+        "atomic": (dj.atomic(A + B), a + b), "rates": (UP @ DOWN @ A, np.diag([1, 0] * 3) @ a),
     }
     for (_, want), got in zip(words.values(), matrices([w.on(N) for w, _ in words.values()]), strict=True):
         assert_close(got, want.astype(got.dtype), units=32)
@@ -109,22 +98,13 @@ def test_stack_row_and_block_diagonal_are_block_matrices():
     bank = dj.stack([DOWN, DOWN @ dj.convolve(taps(3))]).on(N)
     merge = dj.row([UP, dj.convolve(taps(3)) @ UP]).on((jax.ShapeDtypeStruct((3,), np.float64),) * 2)
     apart = dj.block_diagonal([UP, DOWN]).on((N, N))
-    top, bottom, up, blurred, down = matrices(
-        [
-            DOWN.on(N),
-            (DOWN @ dj.convolve(taps(3))).on(N),
-            UP.on(merge.domain[0]),
-            (dj.convolve(taps(3)) @ UP).on(merge.domain[0]),
-            DOWN.on(N),
-        ]
-    )
+    top, bottom, up, blurred, down = matrices([
+        DOWN.on(N), (DOWN @ dj.convolve(taps(3))).on(N), UP.on(merge.domain[0]),
+        (dj.convolve(taps(3)) @ UP).on(merge.domain[0]), DOWN.on(N)])
     got = matrices([bank, merge, apart, bank.T, merge.T, apart.T, merge @ bank])
     wide = matrices([UP.on(N)])[0]
-    want = [
-        np.vstack([top, bottom]),
-        np.hstack([up, blurred]),
-        np.block([[wide, np.zeros((12, 6))], [np.zeros((3, 6)), down]]),
-    ]
+    want = [np.vstack([top, bottom]), np.hstack([up, blurred]),
+            np.block([[wide, np.zeros((12, 6))], [np.zeros((3, 6)), down]])]
     for mine, theirs in zip(got, [*want, *(w.T for w in want), want[1] @ want[0]], strict=True):
         assert_close(mine, theirs, units=16)
     assert bank.T == dj.row([a.T for a in bank.maps]) and apart.T == dj.block_diagonal([a.T for a in apart.maps])
@@ -153,8 +133,7 @@ def test_along_lays_an_image_operator_over_other_axes():
     got, want = evaluate(lambda: (blur.along((-3, -2))(image), jnp.moveaxis(blur(jnp.moveaxis(image, -1, 0)), 0, -1)))
     assert_close(got, want, units=32)
     swapped, straight = evaluate(
-        lambda: (blur.along((-1, -2))(image), jnp.swapaxes(blur(jnp.swapaxes(image, -1, -2)), -1, -2))
-    )
+        lambda: (blur.along((-1, -2))(image), jnp.swapaxes(blur(jnp.swapaxes(image, -1, -2)), -1, -2)))
     assert_close(swapped, straight, units=32)
 
 

@@ -83,8 +83,8 @@ def test_fusions_are_exact_and_the_conditions_are_needed(rng):
                 continue
             fused += 1
             long = np.convolve(spread(k_i, fusion.inner_spacing), spread(k_o, fusion.outer_spacing))
-            assert not np.delete(long, np.s_[:: fusion.axis.dilation]).any(), "taps off the grid"
-            assert (matrix(fusion.axis, long[:: fusion.axis.dilation]) == product).all(), (outer, inner)
+            assert not np.delete(long, np.s_[::fusion.axis.dilation]).any(), "taps off the grid"
+            assert (matrix(fusion.axis, long[::fusion.axis.dilation]) == product).all(), (outer, inner)
     assert fused > 700 and wrong_without > 500
 
 

@@ -74,13 +74,13 @@ def tree_back_by_hand(bands, sizes):
 
 
 def wrap1(x, lo, hi):
-    return jnp.concatenate([x[x.shape[0] - lo :], x, x[:hi]])
+    return jnp.concatenate([x[x.shape[0] - lo:], x, x[:hi]])
 
 
 def gram_taps(q, k):
     full = np.correlate(q, q, "full")
     middle = len(q) - 1
-    return full[middle % k :: k]
+    return full[middle % k::k]
 
 
 B5 = np.asarray(filters.binomial(5), np.float32)
@@ -117,7 +117,7 @@ def nearest_kernel():
     box = np.zeros((4, 4, *K334.shape[2:]), np.float32)
     for i in range(2):
         for j in range(2):
-            box[i : i + 3, j : j + 3] += K334
+            box[i:i + 3, j:j + 3] += K334
     return box
 
 
@@ -125,7 +125,7 @@ def pooled_kernel():
     out = np.zeros((4, 4, *K334.shape[2:]), np.float32)
     for i in range(2):
         for j in range(2):
-            out[i : i + 3, j : j + 3] += K334 / 4
+            out[i:i + 3, j:j + 3] += K334 / 4
     return out
 
 
@@ -158,137 +158,87 @@ def flip(k):
 
 
 CASES = {
-    "blur then decimate": (dj.downsample(2) @ dj.convolve(Q9), (128,), lambda x: conv1(x, flip(Q9), 2, pads=(4, 3))),
+    "blur then decimate": (
+        dj.downsample(2) @ dj.convolve(Q9), (128,), lambda x: conv1(x, flip(Q9), 2, pads=(4, 3))),
     "blur then decimate, an image": (
-        dj.downsample((2, 2)) @ dj.convolve(np.outer(B5, B5)),
-        (32, 32),
-        lambda x: rows_then_columns(x, B5, 2, pads=(2, 1)),
-    ),
-    "interpolate x3": (dj.convolve(Q9) @ dj.upsample(3), (64,), lambda x: conv1(x, flip(Q9), up=3, pads=(4, 6))),
+        dj.downsample((2, 2)) @ dj.convolve(np.outer(B5, B5)), (32, 32),
+        lambda x: rows_then_columns(x, B5, 2, pads=(2, 1))),
+    "interpolate x3": (
+        dj.convolve(Q9) @ dj.upsample(3), (64,), lambda x: conv1(x, flip(Q9), up=3, pads=(4, 6))),
     "interpolate x3, decimate /2": (
-        dj.downsample(2) @ dj.convolve(Q9) @ dj.upsample(3),
-        (64,),
-        lambda x: conv1(x, flip(Q9), 2, 3, pads=(4, 5)),
-    ),
-    "two-channel analysis": (analysis(), (64,), lambda x: tuple(conv1(x, flip(q), 2, pads=(3, 3)) for q in (LO, HI))),
+        dj.downsample(2) @ dj.convolve(Q9) @ dj.upsample(3), (64,),
+        lambda x: conv1(x, flip(Q9), 2, 3, pads=(4, 5))),
+    "two-channel analysis": (
+        analysis(), (64,), lambda x: tuple(conv1(x, flip(q), 2, pads=(3, 3)) for q in (LO, HI))),
     "two-channel synthesis": (
-        dj.row([dj.convolve(q, "full") @ dj.upsample(2) for q in (LO, HI)]),
-        ((32,), (32,)),
-        lambda x: conv1(x[0], flip(LO), up=2, pads=(3, 4)) + conv1(x[1], flip(HI), up=2, pads=(3, 4)),
-    ),
+        dj.row([dj.convolve(q, "full") @ dj.upsample(2) for q in (LO, HI)]), ((32,), (32,)),
+        lambda x: conv1(x[0], flip(LO), up=2, pads=(3, 4)) + conv1(x[1], flip(HI), up=2, pads=(3, 4))),
     "3-level wavelet tree": (tree(3), (64,), lambda x: tree_by_hand(x, 3)),
-    "3-level wavelet tree, transposed": (tree(3).on((64,)).T, None, lambda x: tree_back_by_hand(x, (64, 34, 19))),
+    "3-level wavelet tree, transposed": (
+        tree(3).on((64,)).T, None, lambda x: tree_back_by_hand(x, (64, 34, 19))),
     "Laplacian pyramid level": (laplacian(), (64,), laplacian_by_hand),
-    "FCN's three-stage upsampling": (fcn(8) @ fcn(2) @ fcn(2), (6, 6, 1), lambda x: fcn_by_hand(x[..., 0])[..., None]),
+    "FCN's three-stage upsampling": (
+        fcn(8) @ fcn(2) @ fcn(2), (6, 6, 1), lambda x: fcn_by_hand(x[..., 0])[..., None]),
     "FCN-32s, one 64x64 bilinear kernel": (
-        fcn(32),
-        (4, 4, 1),
-        lambda x: rows_then_columns(x[..., 0], one_axis(32), up=32, pads=(47, 47))[..., None],
-    ),
+        fcn(32), (4, 4, 1), lambda x: rows_then_columns(x[..., 0], one_axis(32), up=32, pads=(47, 47))[..., None]),
     "upfirdn2d, up 2": (
-        dj.upfirdn(np.outer(UP4, UP4), 2, 1, ((2, 2), (2, 2))),
-        (16, 16),
-        lambda x: rows_then_columns(x, UP4, up=2, pads=(2, 2)),
-    ),
+        dj.upfirdn(np.outer(UP4, UP4), 2, 1, ((2, 2), (2, 2))), (16, 16),
+        lambda x: rows_then_columns(x, UP4, up=2, pads=(2, 2))),
     "upfirdn2d, down 2": (
-        dj.upfirdn(np.outer(UP4, UP4), 1, 2, ((1, 1), (1, 1))),
-        (16, 16),
-        lambda x: rows_then_columns(x, UP4, 2, pads=(1, 1)),
-    ),
+        dj.upfirdn(np.outer(UP4, UP4), 1, 2, ((1, 1), (1, 1))), (16, 16),
+        lambda x: rows_then_columns(x, UP4, 2, pads=(1, 1))),
     "upfirdn2d chain, up 2 then down 2": (
-        dj.upfirdn(UP4, 1, 2, (1, 1)) @ dj.upfirdn(UP4, 2, 1, (3, 3)),
-        (64,),
-        lambda x: conv1(x, np.convolve(UP4, UP4)[::2], pads=(2, 2)),
-    ),
+        dj.upfirdn(UP4, 1, 2, (1, 1)) @ dj.upfirdn(UP4, 2, 1, (3, 3)), (64,),
+        lambda x: conv1(x, np.convolve(UP4, UP4)[::2], pads=(2, 2))),
     "StyleGAN2 down layer: blur, strided conv": (
-        dj.conv(K334, strides=2, padding="VALID") @ dj.convolve(np.outer(UP4, UP4), ((2, 2), (2, 2))).along((-3, -2)),
-        (16, 16, 4),
-        lambda x: conv2(
-            conv2(
-                conv2(x, DEEP4, pads=[(0, 0), (2, 2)], groups=4), DEEP4.swapaxes(0, 1), pads=[(2, 2), (0, 0)], groups=4
-            ),
-            K334,
-            2,
-            pads="VALID",
-        ),
-    ),
+        dj.conv(K334, strides=2, padding="VALID")
+        @ dj.convolve(np.outer(UP4, UP4), ((2, 2), (2, 2))).along((-3, -2)), (16, 16, 4),
+        lambda x: conv2(conv2(conv2(x, DEEP4, pads=[(0, 0), (2, 2)], groups=4),
+                              DEEP4.swapaxes(0, 1), pads=[(2, 2), (0, 0)], groups=4), K334, 2, pads="VALID")),
     "A.H A of a circular blur and decimation": (
-        BLUR.on((64,)).H @ BLUR.on((64,)),
-        None,
-        lambda x: conv1(wrap1(conv1(wrap1(x, 2, 1), flip(Q5), 2), 1, 1), Q5, up=2, pads=(0, 1)),
-    ),
+        BLUR.on((64,)).H @ BLUR.on((64,)), None,
+        lambda x: conv1(wrap1(conv1(wrap1(x, 2, 1), flip(Q5), 2), 1, 1), Q5, up=2, pads=(0, 1))),
     "A A.H of a circular blur and decimation": (
-        BLUR.on((64,)) @ BLUR.on((64,)).H,
-        None,
-        lambda x: conv1(wrap1(x, 2, 2), gram_taps(Q5, 2)),
-    ),
-    "sub-pixel convolution": (dj.pixel_shuffle(2) @ dj.conv(K338), (12, 12, 8), lambda x: shuffled(conv2(x, K338))),
+        BLUR.on((64,)) @ BLUR.on((64,)).H, None, lambda x: conv1(wrap1(x, 2, 2), gram_taps(Q5, 2))),
+    "sub-pixel convolution": (
+        dj.pixel_shuffle(2) @ dj.conv(K338), (12, 12, 8), lambda x: shuffled(conv2(x, K338))),
     "convolution of pixel_unshuffle": (
-        dj.conv(K48, padding="VALID") @ dj.pixel_unshuffle(2),
-        (16, 16, 2),
-        lambda x: conv2(x, unshuffled_kernel(K48), 2, pads="VALID"),
-    ),
+        dj.conv(K48, padding="VALID") @ dj.pixel_unshuffle(2), (16, 16, 2),
+        lambda x: conv2(x, unshuffled_kernel(K48), 2, pads="VALID")),
     "dilated stack, rates 1 2 4": (
         dj.conv(DILATED[2], kernel_dilation=4) @ dj.conv(DILATED[1], kernel_dilation=2) @ dj.conv(DILATED[0]),
         (16, 16, 8),
-        lambda x: conv2(conv2(conv2(x, DILATED[0]), DILATED[1], dilation=2), DILATED[2], dilation=4),
-    ),
+        lambda x: conv2(conv2(conv2(x, DILATED[0]), DILATED[1], dilation=2), DILATED[2], dilation=4)),
     "noble identity, up": (
-        dj.convolve(np.kron(Q3, [1, 0])[:5].astype(np.float32), "full") @ dj.upsample(2),
-        (64,),
-        lambda x: lax.pad(conv1(x, flip(Q3), pads=(2, 2)), np.float32(0), [(0, 1, 1)]),
-    ),
+        dj.convolve(np.kron(Q3, [1, 0])[:5].astype(np.float32), "full") @ dj.upsample(2), (64,),
+        lambda x: lax.pad(conv1(x, flip(Q3), pads=(2, 2)), np.float32(0), [(0, 1, 1)])),
     "noble identity, down": (
-        dj.downsample(3) @ dj.convolve(np.kron(Q3, [1, 0, 0])[:7].astype(np.float32), "full"),
-        (66,),
-        lambda x: conv1(x[::3], flip(Q3), pads=(2, 2)),
-    ),
+        dj.downsample(3) @ dj.convolve(np.kron(Q3, [1, 0, 0])[:7].astype(np.float32), "full"), (66,),
+        lambda x: conv1(x[::3], flip(Q3), pads=(2, 2))),
     "down 2 of up 2": (dj.downsample(2) @ dj.upsample(2), (64,), lambda x: x),
-    "down 2, up 6, down 5": (
-        dj.downsample(2) @ dj.upsample(6) @ dj.downsample(5),
-        (60,),
-        lambda x: lax.pad(x[::5], np.float32(0), [(0, 2, 2)]),
-    ),
+    "down 2, up 6, down 5": (dj.downsample(2) @ dj.upsample(6) @ dj.downsample(5), (60,),
+                             lambda x: lax.pad(x[::5], np.float32(0), [(0, 2, 2)])),
     "polyphase component": (
-        dj.downsample(2) @ dj.convolve(Q9, "full") @ dj.upsample(2),
-        (64,),
-        lambda x: conv1(x, flip(Q9[::2]), pads=(4, 4)),
-    ),
+        dj.downsample(2) @ dj.convolve(Q9, "full") @ dj.upsample(2), (64,),
+        lambda x: conv1(x, flip(Q9[::2]), pads=(4, 4))),
     "nearest x2, then conv": (
-        dj.conv(K334) @ dj.resize(2, "nearest", axes=(-3, -2)),
-        (10, 10, 4),
-        lambda x: conv2(x, nearest_kernel(), up=2, pads=[(2, 2)] * 2),
-    ),
+        dj.conv(K334) @ dj.resize(2, "nearest", axes=(-3, -2)), (10, 10, 4),
+        lambda x: conv2(x, nearest_kernel(), up=2, pads=[(2, 2)] * 2)),
     "conv, then average pool": (
-        dj.average_pool(2, 2, "VALID") @ dj.conv(K334, padding="VALID"),
-        (18, 18, 4),
-        lambda x: conv2(x, pooled_kernel(), 2, pads="VALID"),
-    ),
+        dj.average_pool(2, 2, "VALID") @ dj.conv(K334, padding="VALID"), (18, 18, 4),
+        lambda x: conv2(x, pooled_kernel(), 2, pads="VALID")),
     "average pool of average pool": (
-        dj.average_pool(2, 2, "VALID") @ dj.average_pool(2, 2, "VALID"),
-        (16, 16, 1),
-        lambda x: rows_then_columns(x[..., 0], np.full(4, 0.25, np.float32), 4)[..., None],
-    ),
+        dj.average_pool(2, 2, "VALID") @ dj.average_pool(2, 2, "VALID"), (16, 16, 1),
+        lambda x: rows_then_columns(x[..., 0], np.full(4, 0.25, np.float32), 4)[..., None]),
     "3x3 after 3x3 through one channel": (
-        dj.conv(NARROW_OUT) @ dj.conv(NARROW_IN),
-        (12, 12, 16),
-        lambda x: conv2(conv2(x, NARROW_IN), NARROW_OUT),
-    ),
+        dj.conv(NARROW_OUT) @ dj.conv(NARROW_IN), (12, 12, 16), lambda x: conv2(conv2(x, NARROW_IN), NARROW_OUT)),
     "two filters in full": (
-        dj.convolve(Q4, "full") @ dj.convolve(Q5, "full"),
-        (64,),
-        lambda x: conv1(x, flip(np.convolve(Q4, Q5)), pads=(7, 7)),
-    ),
+        dj.convolve(Q4, "full") @ dj.convolve(Q5, "full"), (64,),
+        lambda x: conv1(x, flip(np.convolve(Q4, Q5)), pads=(7, 7))),
     "a sum of filters": (
-        dj.convolve(Q5) + 2 * dj.convolve(B5),
-        (64,),
-        lambda x: conv1(x, flip(Q5 + 2 * B5), pads=(2, 2)),
-    ),
+        dj.convolve(Q5) + 2 * dj.convolve(B5), (64,), lambda x: conv1(x, flip(Q5 + 2 * B5), pads=(2, 2))),
     "valid, written as a crop of full": (
-        dj.crop((4, 4)) @ dj.convolve(Q5, "full"),
-        (64,),
-        lambda x: conv1(x, flip(Q5)),
-    ),
+        dj.crop((4, 4)) @ dj.convolve(Q5, "full"), (64,), lambda x: conv1(x, flip(Q5))),
 }
 
 

@@ -35,21 +35,12 @@ RELATIONS = [
     (9, lambda i, k, s, p, d: k % 2 == 1, lambda i, k, s, p, d: back(i, k, 1, k // 2) == i),
     (10, lambda i, k, s, p, d: i > k - 1, lambda i, k, s, p, d: back(i, k, 1, k - 1) == i - (k - 1)),
     (11, lambda i, k, s, p, d: True, lambda i, k, s, p, d: back(i, k, s) == s * (i - 1) + k),
-    (
-        12,
-        lambda i, k, s, p, d: s * (i - 1) + k > 2 * p,
-        lambda i, k, s, p, d: back(i, k, s, p) == s * (i - 1) + k - 2 * p,
-    ),
-    (
-        13,
-        lambda i, k, s, p, d: k <= i + 2 * p,  # back to i itself, with a = (i + 2p - k) mod s
-        lambda i, k, s, p, d: back(sizes_of(i, k, s, p), k, s, p, (i + 2 * p - k) % s) == i,
-    ),
-    (
-        14,
-        lambda i, k, s, p, d: k + (k - 1) * (d - 1) <= i + 2 * p,
-        lambda i, k, s, p, d: sizes_of(i, k, s, p, d) == (i + 2 * p - k - (k - 1) * (d - 1)) // s + 1,
-    ),
+    (12, lambda i, k, s, p, d: s * (i - 1) + k > 2 * p,
+     lambda i, k, s, p, d: back(i, k, s, p) == s * (i - 1) + k - 2 * p),
+    (13, lambda i, k, s, p, d: k <= i + 2 * p,  # back to i itself, with a = (i + 2p - k) mod s
+     lambda i, k, s, p, d: back(sizes_of(i, k, s, p), k, s, p, (i + 2 * p - k) % s) == i),
+    (14, lambda i, k, s, p, d: k + (k - 1) * (d - 1) <= i + 2 * p,
+     lambda i, k, s, p, d: sizes_of(i, k, s, p, d) == (i + 2 * p - k - (k - 1) * (d - 1)) // s + 1),
 ]
 
 
@@ -152,8 +143,7 @@ def test_conv_equals_lax():
     def both():
         for x, kernel, pads, strides, spread, stuff, layout in cases:
             ours = dj.conv(
-                kernel, strides=strides, padding=pads, kernel_dilation=spread, input_dilation=stuff, groups=2
-            )
+                kernel, strides=strides, padding=pads, kernel_dilation=spread, input_dilation=stuff, groups=2)
             yield ours(x), lax.conv_general_dilated(x, kernel, strides, pads, stuff, spread, layout, 2)
 
     for ours, theirs in evaluate(lambda: list(both())):
@@ -163,10 +153,8 @@ def test_conv_equals_lax():
 def test_conv_transpose_equals_lax_with_a_transposed_kernel():
     rng = np.random.default_rng(2)
     x = rng.integers(-4, 5, (2, 5, 4, 3)).astype(float)
-    cases = [
-        (rng.integers(-4, 5, (*k, 2, 3)).astype(float), s, p)
-        for k, s, p in itertools.product([(1, 2), (3, 3), (4, 5)], [(1, 1), (2, 3), (3, 2)], ["SAME", "VALID"])
-    ]
+    cases = [(rng.integers(-4, 5, (*k, 2, 3)).astype(float), s, p) for k, s, p in itertools.product(
+        [(1, 2), (3, 3), (4, 5)], [(1, 1), (2, 3), (3, 2)], ["SAME", "VALID"])]
 
     def both():
         for kernel, strides, padding in cases:
@@ -180,12 +168,9 @@ def test_conv_transpose_equals_lax_with_a_transposed_kernel():
 
 def test_circular_equals_flax():
     x = np.random.default_rng(3).normal(size=(1, 7, 2)).astype(np.float32)
-    layers = [
-        (stride, nnx.Conv(2, 3, (taps,), stride, padding="CIRCULAR", use_bias=False, rngs=nnx.Rngs(0)))
-        for taps, stride in itertools.product((1, 2, 3, 4), (1, 2))
-    ]
-    got = evaluate(
-        lambda: [(dj.conv(flax.kernel[...], strides=stride, padding="CIRCULAR")(x), flax(x)) for stride, flax in layers]
-    )
+    layers = [(stride, nnx.Conv(2, 3, (taps,), stride, padding="CIRCULAR", use_bias=False, rngs=nnx.Rngs(0)))
+              for taps, stride in itertools.product((1, 2, 3, 4), (1, 2))]
+    got = evaluate(lambda: [
+        (dj.conv(flax.kernel[...], strides=stride, padding="CIRCULAR")(x), flax(x)) for stride, flax in layers])
     for ours, theirs in got:
         assert_close(ours, theirs, units=32)

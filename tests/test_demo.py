@@ -134,9 +134,8 @@ def test_the_run_shows_the_map_its_adjointness_and_both_matrices(demo):
     assert "downsample(4" in out and "adjoint of" in out and ": ok" in out
     assert "the inverse" in out and "relative error" in out
     forward, transpose = re.findall(r"^\[\[.*?\]\]$", out, re.M | re.S)
-    matrix, other = (
-        np.array([line.strip(" []").split() for line in text.splitlines()], float) for text in (forward, transpose)
-    )
+    matrix, other = (np.array([line.strip(" []").split() for line in text.splitlines()], float)
+                     for text in (forward, transpose))
     assert matrix.shape == (3, 12) and close(other, matrix.T)
     assert "learning the taps" in err and "250/250" in err
 
@@ -147,8 +146,7 @@ def test_the_run_ends_with_a_segmentation_network(demo):
     assert scores["steps"] == 3 and scores["seed"] == 3 and scores["scenes"] == 4
     assert list(scores["class_iu"]) == list(Digits.classes) and 0 <= scores["mean_iu"] <= 1
     assert f"mean IU {scores['mean_iu']:.4f}" in out and f"mean IU {scores['mean_iu']:.4f}" in (
-        folder / "report.html"
-    ).read_text("utf-8")
+        folder / "report.html").read_text("utf-8")
     assert "3/3" in err and "images/s" in err
     assert Checkpoints(folder / "segmentation").newest() == 3
 

@@ -44,12 +44,8 @@ def test_the_vocabulary_is_grouped_as_the_package_groups_it():
 
 def test_every_name_of_the_api_opens_with_an_equation_and_runs():
     names = {name: api.value(name) for name in NAMED}
-    faults = {
-        fault
-        for name, value in names.items()
-        if inspect.isroutine(value) or isinstance(value, type)
-        for fault in docstring_faults(name, value)
-    }
+    faults = {fault for name, value in names.items() if inspect.isroutine(value) or isinstance(value, type)
+              for fault in docstring_faults(name, value)}
     # A run of training is an example too long for a docstring: notebook 5 has it.
     faults -= {f"deconvjax.segmentation.training.{name}: no example in the docstring" for name in ("train", "forward")}
     assert not faults, "\n".join(sorted(faults))
@@ -102,9 +98,8 @@ def test_examples_of_written_pages_run(path, x32):
     assert runner.summarize(verbose=False).failed == 0 < runner.tries
 
 
-@pytest.mark.parametrize(
-    "module", [api, docstrings, gallery, links, markup, repository, tables], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [api, docstrings, gallery, links, markup, repository, tables],
+                         ids=lambda module: module.__name__)
 def test_examples_of_the_generators_run(module):
     failed, tried = doctest.testmod(module)
     assert failed == 0
@@ -112,11 +107,9 @@ def test_examples_of_the_generators_run(module):
 
 
 def test_docstrings_become_markdown():
-    text = docstrings.markdown(
-        "y = a*b: of `k*x`, c*d\n\nArgs:\n    a, b: of [x].\n        More*.\n\n"
-        "Raises:\n    TypeError: no. ValueError, ShapeError: none.\n\nSo:\n\n    a*b\n\n"
-        ">>> 1\n1"
-    )
+    text = docstrings.markdown("y = a*b: of `k*x`, c*d\n\nArgs:\n    a, b: of [x].\n        More*.\n\n"
+                               "Raises:\n    TypeError: no. ValueError, ShapeError: none.\n\nSo:\n\n    a*b\n\n"
+                               ">>> 1\n1")
     assert '<p class="equation">y = a&#42;b</p>' in text
     assert "Of <code>k&#42;x</code>, c&#42;d." in text
     assert "    a: of &#91;x&#93;.\n        More&#42;.\n    b: of &#91;x&#93;.\n" in text
@@ -125,13 +118,10 @@ def test_docstrings_become_markdown():
     assert "```pycon\n>>> 1\n1\n```" in text
 
 
-GOOD = {
-    "index.html": '<a href="a/b.html#here">b</a><a href="#top"></a><p id="top"></p><img src="a/c.png">',
-    "a/b.html": '<p id="here"></p><a href="../index.html#top"></a><a href="/a/b.html"></a><a href="https://x.org">'
-    '</a><link rel="stylesheet" href="s.css"><img src="data:image/png;base64,AA">',
-    "a/s.css": "p { background: url('c.png') }",
-    "a/c.png": "",
-}
+GOOD = {"index.html": '<a href="a/b.html#here">b</a><a href="#top"></a><p id="top"></p><img src="a/c.png">',
+        "a/b.html": '<p id="here"></p><a href="../index.html#top"></a><a href="/a/b.html"></a><a href="https://x.org">'
+                    '</a><link rel="stylesheet" href="s.css"><img src="data:image/png;base64,AA">',
+        "a/s.css": "p { background: url('c.png') }", "a/c.png": ""}
 BAD = (
     ({"index.html": '<a href="a/b.html#gone">'}, "index.html: a/b.html#gone: no such anchor"),
     ({"index.html": '<a href="a/d.html">'}, "index.html: a/d.html: no such page"),

@@ -37,11 +37,8 @@ def test_constant_taps_are_weak_as_python_numbers_are(dtype):
     assert landing(dj.convolve(np.ones(3, np.float32)), dtype) == (one * 2.0).dtype
 
 
-@pytest.mark.parametrize(
-    "dtype, taps",
-    [*itertools.product(REAL + COMPLEX + WHOLE, [*REAL, *COMPLEX, jnp.int32])],
-    ids=lambda d: jnp.dtype(d).name,
-)
+@pytest.mark.parametrize("dtype, taps", [*itertools.product(REAL + COMPLEX + WHOLE, [*REAL, *COMPLEX, jnp.int32])],
+                         ids=lambda d: jnp.dtype(d).name)
 def test_jax_taps_promote_as_jax_does(dtype, taps):
     want = jnp.promote_types(dtype, taps)
     assert landing(dj.convolve(jnp.ones(3, taps)), dtype) == want
@@ -57,29 +54,15 @@ def test_jax_taps_promote_as_jax_does(dtype, taps):
 
 @pytest.mark.parametrize("dtype", REAL + COMPLEX + WHOLE + [jnp.bool_], ids=lambda d: jnp.dtype(d).name)
 def test_maps_without_taps_keep_any_dtype(dtype):
-    for a in (
-        dj.upsample(2),
-        dj.downsample(2),
-        dj.shift(1, axes=-1),
-        dj.pad((1, 2)),
-        dj.pad((1, 2), "reflect"),
-        dj.crop((1, 1)),
-        dj.identity,
-        dj.zero,
-        dj.upsample(2) @ dj.downsample(3),
-    ):
+    for a in (dj.upsample(2), dj.downsample(2), dj.shift(1, axes=-1), dj.pad((1, 2)), dj.pad((1, 2), "reflect"),
+              dj.crop((1, 1)), dj.identity, dj.zero, dj.upsample(2) @ dj.downsample(3)):
         assert landing(a, dtype) == dtype
 
 
 def test_scalars():
-    for c, dtype, want in [
-        (2, jnp.float32, jnp.float32),
-        (2.0, jnp.bfloat16, jnp.bfloat16),
-        (2.0, jnp.int32, jnp.float64),
-        (2j, jnp.float32, jnp.complex64),
-        (np.float64(2), jnp.float32, jnp.float32),
-        (jnp.float64(2), jnp.float32, jnp.float64),
-    ]:
+    for c, dtype, want in [(2, jnp.float32, jnp.float32), (2.0, jnp.bfloat16, jnp.bfloat16),
+                           (2.0, jnp.int32, jnp.float64), (2j, jnp.float32, jnp.complex64),
+                           (np.float64(2), jnp.float32, jnp.float32), (jnp.float64(2), jnp.float32, jnp.float64)]:
         assert landing(c * dj.upsample(2), dtype) == want
 
 
@@ -90,13 +73,8 @@ def test_a_shape_tuple_means_float32():
 
 def test_x64_off(x32):
     x = np.arange(6.0)  # float64, which JAX then reads as float32
-    for a in (
-        dj.convolve(np.ones(3)),
-        dj.convolve([1.0, 2.0]),
-        dj.upsample(2),
-        dj.diagonal(np.ones(6)),
-        2.0 * dj.identity,
-    ):
+    for a in (dj.convolve(np.ones(3)), dj.convolve([1.0, 2.0]), dj.upsample(2), dj.diagonal(np.ones(6)),
+              2.0 * dj.identity):
         assert a(x).dtype == jnp.float32 and a.on(x).T(a(x)).dtype == jnp.float32
         assert a.on(x).domain.dtype == jnp.float32
     assert dj.convolve([1, 2])(np.arange(5)).dtype == jnp.int32
@@ -110,14 +88,8 @@ def test_integers_are_exact_and_wrap_as_integers_do(dtype):
     info = np.iinfo(dtype)
     x = rng.integers(info.min // 2, info.max // 2, (5, 2), dtype=dtype)
     q, kernel = np.array([3, 1, 2]), rng.integers(0, 4, (3, 2, 2))
-    got = evaluate(
-        lambda: (
-            dj.convolve(q, "full", axes=-2)(x),
-            dj.conv(kernel, strides=2)(x),
-            dj.conv_transpose(kernel, strides=2)(x),
-            dj.convolve(q, "wrap", axes=-2).on(x).T(x),
-        )
-    )
+    got = evaluate(lambda: (dj.convolve(q, "full", axes=-2)(x), dj.conv(kernel, strides=2)(x),
+                            dj.conv_transpose(kernel, strides=2)(x), dj.convolve(q, "wrap", axes=-2).on(x).T(x)))
     exact = x.astype(object)  # Python's own integers
     want = np.stack([np.convolve(exact[:, c], q) for c in range(2)], 1)
     assert np.array_equal(got[0], want.astype(np.int64).astype(dtype) if dtype != jnp.int64 else wrapped(want))
@@ -149,14 +121,8 @@ def test_half_precision_accumulates_in_float32(dtype, big):
         spread = dj.conv_transpose(np.ones((16, 1, 16)), padding=15)
         gradient = jax.grad(lambda q: dj.convolve(q, "valid")(x).sum())(jnp.ones(1, dtype))
         edge = dj.pad((n - 1, 0), "edge").on(jax.ShapeDtypeStruct((1,), dtype))
-        return (
-            window(x),
-            layer(x.reshape(16, 16)),
-            spread(x.reshape(16, 16)),
-            gradient,
-            edge.T(x),
-            dj.upfirdn(ones, 1, 1, (n - 1, 0)).on(x).T(x)[:1],
-        )
+        return (window(x), layer(x.reshape(16, 16)), spread(x.reshape(16, 16)), gradient, edge.T(x),
+                dj.upfirdn(ones, 1, 1, (n - 1, 0)).on(x).T(x)[:1])
 
     for got in jax.jit(sums)():
         assert got.dtype == dtype and got.ravel().tolist() == [want]

@@ -73,7 +73,7 @@ def check(cases, lowering):
 def test_every_configuration_is_the_matrix_of_the_loops(family):
     cases = draw(family, FAMILIES[family])
     for start in range(0, len(cases), 100):
-        check(cases[start : start + 100], None if start % 300 == 0 else "direct")
+        check(cases[start:start + 100], None if start % 300 == 0 else "direct")
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_every_configuration_is_the_matrix_of_the_loops(family):
 def test_every_configuration_as_the_cost_rule_lowers_it(family):
     cases = draw(family, 3 * FAMILIES[family])
     for start in range(0, len(cases), 100):
-        check(cases[start : start + 100], None)
+        check(cases[start:start + 100], None)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)

@@ -47,15 +47,8 @@ def test_1_the_adjoint_of_upfirdn_is_an_upfirdn():
 def test_2_scipy_upfirdn_is_the_padding_called_full():
     """len = ceil(((n-1) u + len h)/d)."""
     rng = np.random.default_rng(2)
-    draws = [
-        (
-            rng.standard_normal(int(rng.integers(1, 9))),
-            int(rng.integers(1, 6)),
-            int(rng.integers(1, 6)),
-            rng.standard_normal(int(rng.integers(1, 14))),
-        )
-        for _ in range(60)
-    ]
+    draws = [(rng.standard_normal(int(rng.integers(1, 9))), int(rng.integers(1, 6)), int(rng.integers(1, 6)),
+              rng.standard_normal(int(rng.integers(1, 14)))) for _ in range(60)]
     got = evaluate(lambda: [dj.upfirdn(h, u, d)(x) for h, u, d, x in draws])
     for (h, u, d, x), y in zip(draws, got, strict=True):
         assert_close(y, scipy.signal.upfirdn(h, x, u, d))
@@ -95,12 +88,8 @@ def test_3_nearest_then_convolution_is_one_transposed_convolution(s, k):
 def test_3_in_one_dimension_by_hand():
     """Repeat by 2, then (q0, q1, q2) = one transposed convolution with (q0, q0+q1, q1+q2, q2)."""
     q0, q1, q2 = 2, 5, 11
-    a, b = matrices(
-        [
-            (dj.convolve([q0, q1, q2]) @ dj.resize(2, "nearest", axes=-1)).on(f64(4)),
-            (dj.crop((1, 1)) @ dj.upfirdn([q0, q0 + q1, q1 + q2, q2], 2)).on(f64(4)),
-        ]
-    )
+    a, b = matrices([(dj.convolve([q0, q1, q2]) @ dj.resize(2, "nearest", axes=-1)).on(f64(4)),
+                     (dj.crop((1, 1)) @ dj.upfirdn([q0, q0 + q1, q1 + q2, q2], 2)).on(f64(4))])
     assert np.array_equal(a, b)
 
 
@@ -140,15 +129,10 @@ def bilinear_deconvolution(f):
 def test_6_the_bilinear_deconvolution_is_half_pixel_bilinear_inside_and_zero_padded_outside(f):
     x = np.random.default_rng(f).standard_normal((5, 1))
     deconvolution = bilinear_deconvolution(f)
-    y, padded, zero, edge, stock = evaluate(
-        lambda: (
-            deconvolution(x),
-            (dj.crop((f, f), axes=-2) @ deconvolution @ dj.pad((1, 1), "edge", axes=-2))(x),
-            dj.resize(f, border="zero", axes=-2)(x),
-            dj.resize(f, border="edge", axes=-2)(x),
-            jax.image.resize(x, (5 * f, 1), "linear"),
-        )
-    )
+    y, padded, zero, edge, stock = evaluate(lambda: (
+        deconvolution(x), (dj.crop((f, f), axes=-2) @ deconvolution @ dj.pad((1, 1), "edge", axes=-2))(x),
+        dj.resize(f, border="zero", axes=-2)(x), dj.resize(f, border="edge", axes=-2)(x),
+        jax.image.resize(x, (5 * f, 1), "linear")))
     assert y.shape == (5 * f, 1)
     assert_close(y, zero)  # the same map: FCN's border is a border of zeros
     inside = slice(f // 2 + f % 2, 5 * f - f // 2 - f % 2)
@@ -192,7 +176,7 @@ def test_9_and_10_no_checkerboard_means_equal_polyphase_sums():
         n = np.arange(len(taps))
         images = [abs((taps * np.exp(-2j * np.pi * m / s * n)).sum()) for m in range(1, s)]
         assert (np.ptp(gains) < 1e-12) == clean == (max(images) < 1e-12)
-        assert (np.ptp(constant[2 * s : -3 * s]) < 1e-12) == clean
+        assert (np.ptp(constant[2 * s:-3 * s]) < 1e-12) == clean
     assert spread(np.ones(3), 2) == [2, 1] and len(filters.bilinear(3)) % 3 and len(random4) % 2 == 0
 
 
@@ -202,7 +186,7 @@ def test_11_the_gram_of_blur_and_decimate_is_a_low_rate_convolution(n, k):
     """A = down_k h* (circular): A A' is circulant, its first column the autocorrelation of h kept every k-th."""
     h = np.random.default_rng(n * k).integers(-4, 5, 5)
     a = (dj.downsample(k) @ dj.convolve(h, "wrap")).on(f64(n))
-    (gram,) = matrices([a @ a.T])
+    gram, = matrices([a @ a.T])
     wide = np.zeros(n)
     wide[:5] = h
     spectrum = np.fft.fft(wide)
@@ -210,7 +194,7 @@ def test_11_the_gram_of_blur_and_decimate_is_a_low_rate_convolution(n, k):
     assert_close(gram, scipy.linalg.circulant(autocorrelation), scale=200.0)
     # so the proximal point of a super-resolution takes one FFT at the low rate
     y, z, g = np.arange(n // k) * 1.0, np.cos(np.arange(n)), 0.3
-    (m,) = matrices([a])
+    m, = matrices([a])
     b = m.T @ y + z / g
     low = np.fft.ifft(np.fft.fft(m @ b) / (np.fft.fft(autocorrelation) + 1 / g)).real
     assert_close(g * (b - m.T @ low), np.linalg.solve(m.T @ m + np.eye(n) / g, b), units=1e4)
@@ -238,7 +222,7 @@ def pyramid_down(image):
     z = np.pad(image, 2, mode="reflect")
     out = np.zeros([-(-n // 2) for n in image.shape])
     for i, j in np.ndindex(*out.shape):
-        out[i, j] = (np.multiply.outer(BURT, BURT) * z[2 * i : 2 * i + 5, 2 * j : 2 * j + 5]).sum()
+        out[i, j] = (np.multiply.outer(BURT, BURT) * z[2 * i:2 * i + 5, 2 * j:2 * j + 5]).sum()
     return out
 
 
@@ -249,7 +233,7 @@ def pyramid_up(image):
     stuffed[::2, ::2] = z
     out = np.zeros([2 * n for n in image.shape])
     for i, j in np.ndindex(*out.shape):
-        out[i, j] = 4 * (np.multiply.outer(BURT, BURT) * stuffed[i : i + 5, j : j + 5]).sum()
+        out[i, j] = 4 * (np.multiply.outer(BURT, BURT) * stuffed[i:i + 5, j:j + 5]).sum()
     return out
 
 
@@ -257,12 +241,8 @@ def test_14_the_pyramid_goes_up_as_four_times_the_transpose_of_down_but_only_ins
     image = np.random.default_rng(14).standard_normal((10, 8))
     down = dj.downsample((2, 2)) @ dj.convolve(np.multiply.outer(BURT, BURT), "reflect")
     small = pyramid_down(image)
-    grow = (
-        4
-        * dj.upfirdn(np.multiply.outer(BURT, BURT), (2, 2), padding=((0, 1), (0, 1)))
-        @ dj.pad(((0, 1), (0, 1)), "edge")
-        @ dj.pad(((1, 0), (1, 0)), "reflect")
-    )
+    grow = (4 * dj.upfirdn(np.multiply.outer(BURT, BURT), (2, 2), padding=((0, 1), (0, 1)))
+            @ dj.pad(((0, 1), (0, 1)), "edge") @ dj.pad(((1, 0), (1, 0)), "reflect"))
     got, grown, transposed = evaluate(lambda: (down(image), grow(small), 4 * down.on(image).T(small)))
     assert_close(got, small)
     assert_close(grown, pyramid_up(small))
@@ -292,29 +272,13 @@ def test_15_wavelets(name):
 def test_17_which_names_of_jax_image_resize_agree_with_which():
     """Linear either way is bilinear; "cubic-pytorch" is a = -0.75 with an edge, but smoothed it is "cubic"."""
     x, shape = np.random.default_rng(17).standard_normal((4, 7)), (4, 21)
-    ours = evaluate(
-        lambda: (
-            dj.resize(3, axes=-1)(x),
-            dj.resize(3, border="edge", axes=-1)(x),
-            dj.resize(3, axes=-1)(x),
-            dj.resize(3, "cubic", border="edge", a=-0.75, axes=-1)(x),
-            dj.resize(3, "cubic", axes=-1)(x),
-            dj.resize(3, "nearest", axes=-1)(x),
-        )
-    )
-    stock = evaluate(
-        lambda: [
-            jax.image.resize(x, shape, method, antialias=smooth)
-            for method, smooth in (
-                ("linear", True),
-                ("linear", False),
-                ("linear", False),
-                ("cubic-pytorch", False),
-                ("cubic-pytorch", True),
-                ("nearest", True),
-            )
-        ]
-    )
+    ours = evaluate(lambda: (
+        dj.resize(3, axes=-1)(x), dj.resize(3, border="edge", axes=-1)(x), dj.resize(3, axes=-1)(x),
+        dj.resize(3, "cubic", border="edge", a=-0.75, axes=-1)(x), dj.resize(3, "cubic", axes=-1)(x),
+        dj.resize(3, "nearest", axes=-1)(x)))
+    stock = evaluate(lambda: [jax.image.resize(x, shape, method, antialias=smooth) for method, smooth in (
+        ("linear", True), ("linear", False), ("linear", False), ("cubic-pytorch", False), ("cubic-pytorch", True),
+        ("nearest", True))])
     for got, want in zip(ours, stock, strict=True):
         assert_close(got, want, units=32)
     assert np.abs(ours[3] - ours[4]).max() > 0.05

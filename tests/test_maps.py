@@ -33,23 +33,17 @@ def noise(space, seed, batch=()):
 @pytest.fixture(scope="module")
 def computed():
     """For every map: its matrix and those of T.T, T, H and conj; T of three random vectors, ours and JAX's."""
-
     def readings(a, ys):
         jax_transpose = jax.linear_transpose(a, a.domain)
         return {
-            "A": a(units(a.domain)),
-            "T.T": a.T.T(units(a.domain)),
-            "H.H": a.H.H(units(a.domain)),
-            "conj": a.conj()(units(a.domain)),
-            "T.H": a.T.H(units(a.domain)),
-            "T": a.T(units(a.codomain)),
-            "T y": a.T(ys),
-            "jax": jax.vmap(lambda y: jax_transpose(y)[0])(ys),
+            "A": a(units(a.domain)), "T.T": a.T.T(units(a.domain)), "H.H": a.H.H(units(a.domain)),
+            "conj": a.conj()(units(a.domain)), "T.H": a.T.H(units(a.domain)), "T": a.T(units(a.codomain)),
+            "T y": a.T(ys), "jax": jax.vmap(lambda y: jax_transpose(y)[0])(ys),
         }
 
     names, found = list(MAPS), {}
     for start in range(0, len(names), 50):
-        part = {name: MAPS[name] for name in names[start : start + 50]}
+        part = {name: MAPS[name] for name in names[start:start + 50]}
         found |= evaluate(lambda part=part: {n: readings(a, noise(a.codomain, 1, (3,))) for n, a in part.items()})
     return found
 
@@ -81,10 +75,8 @@ def test_the_transpose_is_jax_linear_transpose(name, computed):
 def test_records(name):
     """Transposing twice gives the same record wherever no cast is between; all readings name the map."""
     a = MAPS[name]
-    if a.is_complex_linear and all(
-        x.dtype == y.dtype
-        for x, y in zip(jax.tree_util.tree_leaves(a.domain), jax.tree_util.tree_leaves(a.codomain), strict=False)
-    ):
+    if a.is_complex_linear and all(x.dtype == y.dtype for x, y in zip(
+            jax.tree_util.tree_leaves(a.domain), jax.tree_util.tree_leaves(a.codomain), strict=False)):
         assert a.T.T == a
         assert a.H.H == a
         assert a.T.H == a.conj()
@@ -110,32 +102,14 @@ def test_maps_go_into_jit_and_come_out_of_it():
 def test_eval_shape_allocates_nothing_and_says_what_a_map_gives():
     for a in MAPS.values():
         got = jax.eval_shape(a, a.domain)
-        assert jax.tree_util.tree_all(
-            jax.tree_util.tree_map(lambda x, y: x.shape == y.shape and x.dtype == y.dtype, got, a.codomain)
-        )
+        assert jax.tree_util.tree_all(jax.tree_util.tree_map(
+            lambda x, y: x.shape == y.shape and x.dtype == y.dtype, got, a.codomain))
 
 
 def test_leading_batch_axes_bound_or_not(computed):
-    cases = [
-        case
-        for case in CASES
-        if case.name
-        in (
-            "upsample 2-D",
-            "pad reflect",
-            "convolve 2-D",
-            "convolve wrap",
-            "conv strided 2-D",
-            "conv_transpose",
-            "diagonal",
-            "upfirdn",
-            "long chain",
-            "sum",
-            "stack",
-            "row",
-            "conv circular",
-        )
-    ]
+    cases = [case for case in CASES if case.name in (
+        "upsample 2-D", "pad reflect", "convolve 2-D", "convolve wrap", "conv strided 2-D", "conv_transpose",
+        "diagonal", "upfirdn", "long chain", "sum", "stack", "row", "conv circular")]
     assert len(cases) == 13
 
     def readings(case):
@@ -178,11 +152,8 @@ def test_new_taps_of_the_same_shape_compile_nothing():
 
 def test_gradients_with_respect_to_every_array_of_a_map_are_finite_differences():
     rng = np.random.default_rng(3)
-    chain = (
-        dj.diagonal(rng.normal(size=5))
-        @ dj.conv_transpose(rng.normal(size=(3, 5, 2)), strides=2)
-        @ dj.conv(rng.normal(size=(3, 2, 2)), strides=2, padding="CIRCULAR")
-    )
+    chain = (dj.diagonal(rng.normal(size=5)) @ dj.conv_transpose(rng.normal(size=(3, 5, 2)), strides=2)
+             @ dj.conv(rng.normal(size=(3, 2, 2)), strides=2, padding="CIRCULAR"))
     a = chain.on(jax.ShapeDtypeStruct((6, 2), np.float64))
     x, leaves = rng.normal(size=(6, 2)), jax.tree_util.tree_leaves(a)
     loss = jax.jit(lambda a: jnp.sum(jnp.sin(a(x))))

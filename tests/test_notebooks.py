@@ -42,12 +42,8 @@ def test_ran_to_the_end(book):
 
 @pytest.mark.parametrize("book", BOOKS, ids=lambda book: book.stem)
 def test_every_printed_check_is_true(book):
-    printed = [
-        line
-        for cell in cells(book)
-        for output in cell["outputs"]
-        for line in "".join(output.get("text", "")).splitlines()
-    ]
+    printed = [line for cell in cells(book) for output in cell["outputs"]
+               for line in "".join(output.get("text", "")).splitlines()]
     assert not [line for line in printed if re.search(r"(^|[ :])False$", line)]
 
 

@@ -84,12 +84,12 @@ def test_unpooling_is_the_transpose_and_adds_overlaps():
     for x, *rest in draws(40, 4):
         n = len(rest[0])
         _, switches = oracle.max_pool(x, *rest, ndim=n)
-        cases.append((x, switches, x.shape[-n - 1 : -1], np.random.default_rng(0).integers(-9, 10, switches.shape)))
+        cases.append((x, switches, x.shape[-n - 1:-1], np.random.default_rng(0).integers(-9, 10, switches.shape)))
     maps = [dj.unpool(switches, space).on(y) for _, switches, space, y in cases]
     got = evaluate(lambda: [(a(y), a.T(x)) for a, (x, _, _, y) in zip(maps, cases, strict=True)])
     for (x, switches, space, y), (spread, gathered) in zip(cases, got, strict=True):
         assert np.array_equal(spread, oracle.unpool(y, switches, space))
-        flat = x.reshape(*x.shape[: -len(space) - 1], -1, x.shape[-1])
+        flat = x.reshape(*x.shape[:-len(space) - 1], -1, x.shape[-1])
         read = np.take_along_axis(flat, switches.reshape(*flat.shape[:-2], -1, x.shape[-1]), -2)
         assert np.array_equal(gathered, read.reshape(switches.shape))
 
@@ -152,11 +152,8 @@ def test_onnx_max_unpool_and_switches():
             (x,), (want, index) = case.inputs, case.outputs
             top, left, bottom, right = case.attributes.get("pads", (0, 0, 0, 0))
             values, switches = dj.max_pool_switches(
-                np.moveaxis(x, 1, -1),
-                tuple(case.attributes["kernel_shape"]),
-                tuple(case.attributes.get("strides", (1, 1))),
-                ((top, bottom), (left, right)),
-            )
+                np.moveaxis(x, 1, -1), tuple(case.attributes["kernel_shape"]),
+                tuple(case.attributes.get("strides", (1, 1))), ((top, bottom), (left, right)))
             plane = x.shape[2] * x.shape[3]
             assert np.array_equal(np.moveaxis(np.asarray(values), -1, 1), want), case.name
             assert np.array_equal(np.moveaxis(np.asarray(switches), -1, 1), index % plane), case.name

@@ -62,10 +62,8 @@ def run(count):
 
 def report(seen, least, capsys):
     with capsys.disabled():
-        lines = [
-            f"  {law.name:24s} fired {seen['fired'][law.name]:7d}   refused {seen['refused'][law.name]:7d}"
-            for law in LAWS
-        ]
+        lines = [f"  {law.name:24s} fired {seen['fired'][law.name]:7d}   refused {seen['refused'][law.name]:7d}"
+                 for law in LAWS]
         print("", *lines, sep="\n", file=sys.stderr)
     rare = [law.name for law in LAWS if seen["fired"][law.name] < least]
     never_refused = [law.name for law in LAWS if law.name not in UNCONDITIONAL and seen["refused"][law.name] < least]

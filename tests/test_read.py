@@ -103,7 +103,7 @@ def test_alignment_of_a_chain_is_composed():
     for a in (dj.convolve(dj.filters.bilinear(4)) @ dj.upsample(4), dj.downsample(3) @ dj.convolve([1, 2, 1]),
               dj.convolve(dj.filters.bilinear(3), "full") @ dj.upsample(3) @ dj.pad((1, 1), "edge")):  # fmt: skip
         bound = a.on((12,))
-        ((scale, offset),) = alignments(bound).values()
+        (scale, offset), = alignments(bound).values()
         row = bound.codomain.shape[0] // 2
         weights = matrix(bound)[row]
         assert float(scale * row + offset) == pytest.approx(weights @ np.arange(12) / weights.sum())

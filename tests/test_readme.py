@@ -55,9 +55,8 @@ def test_a_foreign_call_gives_the_numbers_of_the_column_here(where, foreign, her
     k = compat.convert(w, source="torch", target="deconvjax")
     theirs = compat.convert(w, source="torch", target=framework)
     first = framework in CHANNELS_FIRST
-    got = eval(
-        re.sub(pattern, call, foreign), {"compat": compat, "w": theirs, "x": np.moveaxis(x, -1, 1) if first else x}
-    )
+    got = eval(re.sub(pattern, call, foreign), {
+        "compat": compat, "w": theirs, "x": np.moveaxis(x, -1, 1) if first else x})
     want = np.asarray(eval(here, {"dj": dj, "k": k, "x": x}))
     assert want.size > x.size // 2
     assert np.any(want)

@@ -22,23 +22,23 @@ def loops(x, weights, factor, groups, border):
     """The definition, batch by batch and group by group, on the oracle's loops; "edge" by clamping the index."""
     n = len(factor)
     m = weights if groups else weights[..., None]
-    lead = x.shape[: -n - 1]
-    m = np.broadcast_to(m, (*lead, *m.shape[m.ndim - 2 * n - 1 :]))
-    y = np.zeros((*lead, *m.shape[len(lead) : len(lead) + n], x.shape[-1]), np.result_type(x, m))
+    lead = x.shape[:-n - 1]
+    m = np.broadcast_to(m, (*lead, *m.shape[m.ndim - 2 * n - 1:]))
+    y = np.zeros((*lead, *m.shape[len(lead):len(lead) + n], x.shape[-1]), np.result_type(x, m))
     each = x.shape[-1] // m.shape[-1]
     for b in np.ndindex(*lead):
         for g in range(m.shape[-1]):
-            part = x[b][..., g * each : (g + 1) * each]
+            part = x[b][..., g * each:(g + 1) * each]
             if border == "edge":  # by one whole window, so that the window never meets the zeros
-                window = m.shape[-n - 1 : -1]
+                window = m.shape[-n - 1:-1]
                 part = np.pad(part, [*((k, k) for k in window), (0, 0)], mode="edge")
                 wide = [(k * s, k * s) for k, s in zip(window, factor, strict=True)]
                 fine = np.pad(m[b][..., g], [*wide, *[(0, 0)] * n])
                 full = oracle.reassemble(part, fine, factor)
-                cut = tuple(slice(lo, lo + size) for (lo, _), size in zip(wide, y.shape[len(lead) : -1], strict=True))
-                y[b][..., g * each : (g + 1) * each] = full[cut]
+                cut = tuple(slice(lo, lo + size) for (lo, _), size in zip(wide, y.shape[len(lead):-1], strict=True))
+                y[b][..., g * each:(g + 1) * each] = full[cut]
             else:
-                y[b][..., g * each : (g + 1) * each] = oracle.reassemble(part, m[b][..., g], factor)
+                y[b][..., g * each:(g + 1) * each] = oracle.reassemble(part, m[b][..., g], factor)
     return y
 
 
@@ -143,18 +143,10 @@ def test_bilinear_nearest_and_unpooling_are_reassemblies():
     x = rng.standard_normal((5, 5, 2))
     _, switches = dj.max_pool_switches(rng.standard_normal((10, 10, 1)), 2, 2)
     chosen = np.asarray(dj.unpool(switches, 10)(jnp.ones((5, 5, 1))))[:, :, 0].reshape(10, 10, 1, 1)
-    got = evaluate(
-        lambda: [
-            dj.reassemble(m, 2, border="edge")(x),
-            dj.resize(2, border="edge", axes=(-3, -2))(x),
-            dj.reassemble(m, 2)(x),
-            dj.resize(2, border="zero", axes=(-3, -2))(x),
-            dj.reassemble(nearest, 2)(x),
-            dj.resize(2, "nearest", axes=(-3, -2))(x),
-            dj.reassemble(chosen, 2)(x),
-            dj.unpool(np.repeat(switches, 2, -1), 10)(x),
-        ]
-    )
+    got = evaluate(lambda: [dj.reassemble(m, 2, border="edge")(x), dj.resize(2, border="edge", axes=(-3, -2))(x),
+                            dj.reassemble(m, 2)(x), dj.resize(2, border="zero", axes=(-3, -2))(x),
+                            dj.reassemble(nearest, 2)(x), dj.resize(2, "nearest", axes=(-3, -2))(x),
+                            dj.reassemble(chosen, 2)(x), dj.unpool(np.repeat(switches, 2, -1), 10)(x)])
     for ours, theirs in zip(got[::2], got[1::2], strict=True):
         assert_close(ours, theirs)
 
@@ -166,7 +158,7 @@ def test_raft_convex_upsampling():
     weights = jax.nn.softmax(mask, axis=2)  # (H, W, 9, s, s)
     m = weights.transpose(0, 3, 1, 4, 2).reshape(12, 16, 3, 3)
     padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))
-    patches = np.stack([padded[i : i + 3, j : j + 4] for i in range(3) for j in range(3)], 2)  # (H, W, 9, 2)
+    patches = np.stack([padded[i:i + 3, j:j + 4] for i in range(3) for j in range(3)], 2)  # (H, W, 9, 2)
     want = np.einsum("hwkrs,hwkc->hrwsc", weights, patches).reshape(12, 16, 2)
     assert_close(dj.reassemble(m, 4)(flow), want)
 

@@ -59,18 +59,12 @@ def test_renormalised_borders_equal_jax_image_resize_everywhere(antialias):
     xs = [rng.standard_normal((n, 2)) for n, _ in SIZES]
 
     def ours(xs):
-        return [
-            dj.resize(Fraction(m, n), method, axes=-2, antialias=antialias)(x)
-            for x, (n, m) in zip(xs, SIZES, strict=True)
-            for method in JAX.values()
-        ]
+        return [dj.resize(Fraction(m, n), method, axes=-2, antialias=antialias)(x)
+                for x, (n, m) in zip(xs, SIZES, strict=True) for method in JAX.values()]
 
     def theirs(xs):
-        return [
-            jax.image.resize(x, (m, 2), method, antialias=antialias)
-            for x, (n, m) in zip(xs, SIZES, strict=True)
-            for method in JAX
-        ]
+        return [jax.image.resize(x, (m, 2), method, antialias=antialias)
+                for x, (n, m) in zip(xs, SIZES, strict=True) for method in JAX]
 
     got = jax.jit(ours).lower(xs).compile(QUICK)(xs)
     want = jax.jit(theirs).lower(xs).compile(QUICK)(xs)
@@ -101,9 +95,8 @@ def test_a_size_the_factor_does_not_divide_keeps_the_factor():
     scale = jax.image.scale_and_translate
 
     def theirs(xs):
-        return [
-            scale(x, (2 * x.size // 3,), (0,), jnp.array([2 / 3]), jnp.zeros(1), "linear", antialias=False) for x in xs
-        ]
+        return [scale(x, (2 * x.size // 3,), (0,), jnp.array([2 / 3]), jnp.zeros(1), "linear", antialias=False)
+                for x in xs]
 
     want = jax.jit(theirs).lower(xs).compile(QUICK)(xs)
     got = jax.jit(lambda xs: [dj.resize(Fraction(2, 3), axes=-1)(x) for x in xs]).lower(xs).compile(QUICK)(xs)
@@ -113,12 +106,8 @@ def test_a_size_the_factor_does_not_divide_keeps_the_factor():
 
 def test_it_is_one_stage_for_each_axis_with_the_filters_taps():
     for f in (2, 3, 4, 8, 15, 32):
-        for method, taps in (
-            ("nearest", filters.nearest),
-            ("bilinear", filters.bilinear),
-            ("cubic", filters.cubic),
-            ("lanczos3", filters.lanczos),
-        ):
+        for method, taps in (("nearest", filters.nearest), ("bilinear", filters.bilinear), ("cubic", filters.cubic),
+                             ("lanczos3", filters.lanczos)):
             stage = dj.resize(f, method, border="zero", axes=-1).on((9,))
             (geometry,) = stage.geometry
             assert (geometry.up, geometry.down, geometry.out) == (f, 1, 9 * f)
@@ -131,28 +120,13 @@ def test_it_is_one_stage_for_each_axis_with_the_filters_taps():
 
 def test_values_that_can_be_read():
     assert numpy_eval.matrix(dj.resize(2, axes=-1).on(f64(3))).tolist() == [
-        [1, 0, 0],
-        [0.75, 0.25, 0],
-        [0.25, 0.75, 0],
-        [0, 0.75, 0.25],
-        [0, 0.25, 0.75],
-        [0, 0, 1],
-    ]
+        [1, 0, 0], [0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0.75, 0.25], [0, 0.25, 0.75], [0, 0, 1]]
     assert numpy_eval.matrix(dj.resize(2, border="zero", axes=-1).on(f64(2))).tolist() == [
-        [0.75, 0],
-        [0.75, 0.25],
-        [0.25, 0.75],
-        [0, 0.75],
-    ]
+        [0.75, 0], [0.75, 0.25], [0.25, 0.75], [0, 0.75]]
     assert numpy_eval.matrix(dj.resize(Fraction(3, 2), "nearest", axes=-1).on(f64(2))).tolist() == [
-        [1, 0],
-        [0, 1],
-        [0, 1],
-    ]  # (n + 1/2)*2/3 = 1/3, 1, 5/3
+        [1, 0], [0, 1], [0, 1]]  # (n + 1/2)*2/3 = 1/3, 1, 5/3
     assert numpy_eval.matrix(dj.resize(Fraction(1, 2), axes=-1).on(f64(4))).tolist() == [
-        [0.5, 0.5, 0, 0],
-        [0, 0, 0.5, 0.5],
-    ]
+        [0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
     area = numpy_eval.matrix(dj.resize(Fraction(2, 3), "area", axes=-1).on(f64(3)))
     assert_close(area, np.array([[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]]))
     # torch.nn.functional.interpolate([1, 2, 4], scale_factor=2, mode="bicubic"), rows of a constant image

@@ -34,12 +34,8 @@ def signals(ndim):
 @pytest.mark.parametrize("name", ["convolve", "correlate"])
 def test_every_mode(name, ndim):
     """The same values, whole numbers being exact in every dtype, and the same dtype."""
-    cases = [
-        (x, taps, mode)
-        for x, taps in signals(ndim)
-        for mode in ("full", "same", "valid")
-        if mode != "valid" or all(n >= k for n, k in zip(x.shape, taps.shape, strict=True))
-    ]
+    cases = [(x, taps, mode) for x, taps in signals(ndim) for mode in ("full", "same", "valid")
+             if mode != "valid" or all(n >= k for n, k in zip(x.shape, taps.shape, strict=True))]
     assert len(cases) >= 16
     ours = evaluate(lambda: [getattr(dj, name)(taps, mode)(x) for x, taps, mode in cases])
     for (x, taps, mode), got in zip(cases, ours, strict=True):
@@ -62,10 +58,8 @@ BORDERS = {"wrap": "wrap", "reflect": "mirror", "symmetric": "reflect", "edge": 
 @pytest.mark.parametrize("ours", BORDERS)
 def test_borders(ours):
     rng = np.random.default_rng(5)
-    cases = [
-        (rng.normal(size=shape), rng.normal(size=window))
-        for shape, window in [((7,), (3,)), ((4,), (7,)), ((2,), (5,)), ((5, 6), (3, 5)), ((3, 2, 4), (3, 1, 3))]
-    ]
+    cases = [(rng.normal(size=shape), rng.normal(size=window)) for shape, window in [
+        ((7,), (3,)), ((4,), (7,)), ((2,), (5,)), ((5, 6), (3, 5)), ((3, 2, 4), (3, 1, 3))]]
     got = evaluate(lambda: [(dj.convolve(q, ours)(x), dj.correlate(q, ours)(x)) for x, q in cases])
     for (x, q), (convolved, correlated) in zip(cases, got, strict=True):
         assert_close(convolved, scipy.ndimage.convolve(x, q, mode=BORDERS[ours]), units=64)

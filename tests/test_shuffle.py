@@ -24,9 +24,8 @@ def test_every_factor_equals_the_loops(order):
         draws.append((factor, rng.integers(-9, 10, (*lead, *space, channels * int(np.prod(factor))))))
     spread = evaluate(lambda: [dj.pixel_shuffle(f, order=order)(x) for f, x in draws])
     back = evaluate(lambda: [dj.pixel_unshuffle(f, order=order)(y) for (f, _), y in zip(draws, spread, strict=True)])
-    turned = evaluate(
-        lambda: [dj.pixel_shuffle(f, order=order).on(x).T(y) for (f, x), y in zip(draws, spread, strict=True)]
-    )
+    turned = evaluate(lambda: [dj.pixel_shuffle(f, order=order).on(x).T(y)
+                               for (f, x), y in zip(draws, spread, strict=True)])
     for (factor, x), y, again, transposed in zip(draws, spread, back, turned, strict=True):
         assert np.array_equal(y, oracle.pixel_shuffle(x, factor, order=order, ndim=len(factor)))
         assert np.array_equal(oracle.pixel_unshuffle(y, factor, order=order, ndim=len(factor)), x)

@@ -21,20 +21,15 @@ LITERAL = {
     "shift(-2)": (dj.shift(-2, axes=-1).on((3,)), [[0, 0, 1], [0, 0, 0], [0, 0, 0]]),
     "shift further than the signal": (dj.shift(7, axes=-1).on((3,)), np.zeros((3, 3), int)),
     "pad": (dj.pad((1, 2)).on((2,)), [[0, 0], [1, 0], [0, 1], [0, 0], [0, 0]]),
-    "pad reflect": (
-        dj.pad((2, 1), "reflect").on((3,)),
-        [[0, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0]],
-    ),
-    "pad symmetric": (
-        dj.pad((2, 1), "symmetric").on((3,)),
-        [[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]],
-    ),
+    "pad reflect": (dj.pad((2, 1), "reflect").on((3,)),
+                    [[0, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 0]]),
+    "pad symmetric": (dj.pad((2, 1), "symmetric").on((3,)),
+                      [[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]]),
     "pad edge": (dj.pad((2, 1), "edge").on((2,)), [[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]]),
-    "pad wrap": (dj.pad((2, 1), "wrap").on((3,)), [[0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]),
-    "pad wrap folds back": (
-        dj.pad((2, 1), "wrap").on((3,)).T,
-        [[0, 0, 1, 0, 0, 1], [1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 1, 0]],
-    ),
+    "pad wrap": (dj.pad((2, 1), "wrap").on((3,)),
+                 [[0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]),
+    "pad wrap folds back": (dj.pad((2, 1), "wrap").on((3,)).T,
+                            [[0, 0, 1, 0, 0, 1], [1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 1, 0]]),
     "crop": (dj.crop((1, 2)).on((5,)), [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0]]),
     "convolve": (dj.convolve(Q).on((4,)), [[3, 2, 0, 0], [5, 3, 2, 0], [0, 5, 3, 2], [0, 0, 5, 3]]),
     "convolve full": (dj.convolve(Q, "full").on((2,)), [[2, 0], [3, 2], [5, 3], [0, 5]]),
@@ -51,31 +46,20 @@ LITERAL = {
     "upfirdn pairs": (dj.upfirdn(Q, 2, 1, (1, 1)).on((2,)), [[3, 0], [5, 2], [0, 3]]),
     "conv SAME": (dj.conv(Q[:, None, None]).on((3, 1)), [[3, 5, 0], [2, 3, 5], [0, 2, 3]]),
     "conv strided, even": (dj.conv(Q[:, None, None], strides=2).on((4, 1)), [[2, 3, 5, 0], [0, 0, 2, 3]]),
-    "conv SAME_LOWER": (
-        dj.conv(Q[:, None, None], strides=2, padding="SAME_LOWER").on((4, 1)),
-        [[3, 5, 0, 0], [0, 2, 3, 5]],
-    ),
-    "conv CIRCULAR": (
-        dj.conv(Q[:, None, None], padding="CIRCULAR").on((4, 1)),
-        [[3, 5, 0, 2], [2, 3, 5, 0], [0, 2, 3, 5], [5, 0, 2, 3]],
-    ),
+    "conv SAME_LOWER": (dj.conv(Q[:, None, None], strides=2, padding="SAME_LOWER").on((4, 1)),
+                        [[3, 5, 0, 0], [0, 2, 3, 5]]),
+    "conv CIRCULAR": (dj.conv(Q[:, None, None], padding="CIRCULAR").on((4, 1)),
+                      [[3, 5, 0, 2], [2, 3, 5, 0], [0, 2, 3, 5], [5, 0, 2, 3]]),
     "conv grouped": (dj.conv([[[2, 3, 5, 7]]], groups=2).on((1, 2)), [[2, 0], [3, 0], [0, 5], [0, 7]]),
-    "conv_transpose VALID": (
-        dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID").on((2, 1)),
-        [[2, 0], [3, 0], [5, 2], [0, 3], [0, 5]],
-    ),
-    "conv_transpose SAME": (
-        dj.conv_transpose(Q[:, None, None], strides=2).on((2, 1)),
-        [[2, 0], [3, 0], [5, 2], [0, 3]],
-    ),
-    "conv_transpose output_padding": (
-        dj.conv_transpose([[[2]]], strides=2, padding="VALID", output_padding=1).on((2, 1)),
-        [[2, 0], [0, 0], [0, 2], [0, 0]],
-    ),
-    "conv_transpose output_shape": (
-        dj.conv_transpose(Q[:, None, None], strides=2, output_shape=3).on((2, 1)),
-        [[3, 0], [5, 2], [0, 3]],
-    ),
+    "conv_transpose VALID": (dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID").on((2, 1)),
+                             [[2, 0], [3, 0], [5, 2], [0, 3], [0, 5]]),
+    "conv_transpose SAME": (dj.conv_transpose(Q[:, None, None], strides=2).on((2, 1)),
+                            [[2, 0], [3, 0], [5, 2], [0, 3]]),
+    "conv_transpose output_padding":
+        (dj.conv_transpose([[[2]]], strides=2, padding="VALID", output_padding=1).on((2, 1)),
+         [[2, 0], [0, 0], [0, 2], [0, 0]]),
+    "conv_transpose output_shape": (dj.conv_transpose(Q[:, None, None], strides=2, output_shape=3).on((2, 1)),
+                                    [[3, 0], [5, 2], [0, 3]]),
     "diagonal": (dj.diagonal([2, 3]).on((2,)), [[2, 0], [0, 3]]),
 }
 
@@ -108,54 +92,34 @@ STUFFED = np.array([2, 0, 3, 0, 5])
 FOUR = np.array([2, 2 + 3, 3 + 5, 5])
 
 EQUAL = {
-    "transposed convolution = (downsample (q*)^T)^T": (
-        dj.convolve(Q) @ dj.upsample(2),
-        (dj.downsample(2) @ dj.convolve(Q).on((8,)).T).T,
-        (4,),
-    ),
-    "the layer = q * upsample": (
-        dj.crop((0, 1), axes=-2) @ dj.convolve(Q, "full", axes=-2) @ dj.upsample(2, axes=-2),
-        dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID"),
-        (4, 1),
-    ),
-    "the layer = (downsample correlate)^T": (
-        dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID"),
-        (dj.downsample(2, axes=-2) @ dj.correlate(Q, "valid", axes=-2)).on((9, 1)).T,
-        (4, 1),
-    ),
-    "dilated convolution = (upsample q) *": (
-        dj.conv(Q[:, None, None], kernel_dilation=2),
-        dj.conv(STUFFED[:, None, None]),
-        (7, 1),
-    ),
-    "repeat by 2, then 3 taps = one transposed convolution by (q0, q0+q1, q1+q2, q2)": (
-        dj.convolve(Q, axes=-2) @ dj.convolve([1, 1], (1, 0), axes=-2) @ dj.upsample(2, axes=-2),
-        dj.conv_transpose(FOUR[:, None, None], strides=2),
-        (4, 1),
-    ),
-    "strided convolution = downsample after convolution": (
-        dj.upfirdn(Q, 1, 2, (1, 1)),
-        dj.downsample(2) @ dj.convolve(Q),
-        (7,),
-    ),
-    "noble identity, downsampling": (
-        dj.convolve(Q, "valid") @ dj.downsample(2),
-        dj.downsample(2) @ dj.convolve(STUFFED, "valid"),
-        (9,),
-    ),
-    "noble identity, upsampling": (
-        dj.upsample(2) @ dj.convolve(Q, "full"),
-        dj.convolve(STUFFED, "full") @ dj.upsample(2),
-        (4,),
-    ),
-    "up 2 and down 3 commute": (dj.downsample(3) @ dj.upsample(2), dj.upsample(2) @ dj.downsample(3), (9,)),
-    "correlate = convolve^T": (dj.correlate(Q), dj.convolve(Q).on((6,)).T, (6,)),
-    "even taps too, by pads": (dj.correlate([2, 3], (0, 1)), dj.convolve([2, 3]).on((6,)).T, (6,)),
-    "along moves a filter": (
-        dj.convolve([[1, 2, 3], [4, 5, 6]]).along((-1, -3)),
-        dj.convolve([[1, 2, 3], [4, 5, 6]], axes=(-1, -3)),
-        (3, 2, 4),
-    ),
+    "transposed convolution = (downsample (q*)^T)^T":
+        (dj.convolve(Q) @ dj.upsample(2), (dj.downsample(2) @ dj.convolve(Q).on((8,)).T).T, (4,)),
+    "the layer = q * upsample":
+        (dj.crop((0, 1), axes=-2) @ dj.convolve(Q, "full", axes=-2) @ dj.upsample(2, axes=-2),
+         dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID"), (4, 1)),
+    "the layer = (downsample correlate)^T":
+        (dj.conv_transpose(Q[:, None, None], strides=2, padding="VALID"),
+         (dj.downsample(2, axes=-2) @ dj.correlate(Q, "valid", axes=-2)).on((9, 1)).T, (4, 1)),
+    "dilated convolution = (upsample q) *":
+        (dj.conv(Q[:, None, None], kernel_dilation=2), dj.conv(STUFFED[:, None, None]), (7, 1)),
+    "repeat by 2, then 3 taps = one transposed convolution by (q0, q0+q1, q1+q2, q2)":
+        (dj.convolve(Q, axes=-2) @ dj.convolve([1, 1], (1, 0), axes=-2) @ dj.upsample(2, axes=-2),
+         dj.conv_transpose(FOUR[:, None, None], strides=2), (4, 1)),
+    "strided convolution = downsample after convolution":
+        (dj.upfirdn(Q, 1, 2, (1, 1)), dj.downsample(2) @ dj.convolve(Q), (7,)),
+    "noble identity, downsampling":
+        (dj.convolve(Q, "valid") @ dj.downsample(2), dj.downsample(2) @ dj.convolve(STUFFED, "valid"), (9,)),
+    "noble identity, upsampling":
+        (dj.upsample(2) @ dj.convolve(Q, "full"), dj.convolve(STUFFED, "full") @ dj.upsample(2), (4,)),
+    "up 2 and down 3 commute":
+        (dj.downsample(3) @ dj.upsample(2), dj.upsample(2) @ dj.downsample(3), (9,)),
+    "correlate = convolve^T":
+        (dj.correlate(Q), dj.convolve(Q).on((6,)).T, (6,)),
+    "even taps too, by pads":
+        (dj.correlate([2, 3], (0, 1)), dj.convolve([2, 3]).on((6,)).T, (6,)),
+    "along moves a filter":
+        (dj.convolve([[1, 2, 3], [4, 5, 6]]).along((-1, -3)), dj.convolve([[1, 2, 3], [4, 5, 6]], axes=(-1, -3)),
+         (3, 2, 4)),
 }
 
 
@@ -174,11 +138,8 @@ def test_nine_ones_at_stride_two():
 
 def test_the_bilinear_kernel():
     assert filters.bilinear(2, ndim=2).tolist() == [
-        [0.0625, 0.1875, 0.1875, 0.0625],
-        [0.1875, 0.5625, 0.5625, 0.1875],
-        [0.1875, 0.5625, 0.5625, 0.1875],
-        [0.0625, 0.1875, 0.1875, 0.0625],
-    ]
+        [0.0625, 0.1875, 0.1875, 0.0625], [0.1875, 0.5625, 0.5625, 0.1875],
+        [0.1875, 0.5625, 0.5625, 0.1875], [0.0625, 0.1875, 0.1875, 0.0625]]
     for factor in range(1, 34):  # Caffe's filler, element by element
         size = 2 * factor - factor % 2
         half, centre = -(-size // 2), (size - 1) / (2 * -(-size // 2))

@@ -42,20 +42,8 @@ def empty(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    subprocess.run(
-        [
-            programs / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-c",
-            ROOT / "constraints.txt",
-            wheel,
-        ],
-        check=True,
-    )
+    subprocess.run([programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+                    "-c", ROOT / "constraints.txt", wheel], check=True)
     return programs
 
 
@@ -67,11 +55,8 @@ def run(words, folder) -> subprocess.CompletedProcess:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     files = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
     assert {file.parts[0].split("-")[0] for file in files} == {"deconvjax"}
-    written = {
-        path.relative_to(ROOT)
-        for path in (ROOT / "deconvjax").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    written = {path.relative_to(ROOT) for path in (ROOT / "deconvjax").rglob("*")
+               if path.is_file() and "__pycache__" not in path.parts}
     assert written <= files
 
 

@@ -49,15 +49,9 @@ class Row(Several):
         spaces = space.split("row", len(self.maps))
         bound = tuple(part.on(s.tree) for part, s in zip(self.maps, spaces, strict=True))
         if len({shapes_of(part._codomain()) for part in bound}) > 1:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the terms of a row land in different shapes",
-                    got=", ".join(str(part._codomain()) for part in bound),
-                    expected="one codomain",
-                    fix="crop or pad the branches to one size",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the terms of a row land in different shapes",
+                                       got=", ".join(str(part._codomain()) for part in bound),
+                                       expected="one codomain", fix="crop or pad the branches to one size"))
         return Row(bound, space)
 
     def _codomain(self) -> Space:
@@ -148,15 +142,9 @@ def _bound_together(operator: str, maps: Iterable[LinearMap], kind: Any) -> Line
     parts = tuple(maps) if not isinstance(maps, LinearMap) else ()
     if not parts or not all(isinstance(part, LinearMap) for part in parts):
         got = type(maps).__name__ if not parts else ", ".join(type(part).__name__ for part in parts)
-        raise TypeError(
-            complaint(
-                operator,
-                "maps must be a non-empty list of LinearMaps",
-                got=got,
-                expected=f"{operator}([A, B, ...])",
-                fix="wrap functions with linear_map(fn, domain)",
-            )
-        )
+        raise TypeError(complaint(operator, "maps must be a non-empty list of LinearMaps", got=got,
+                                  expected=f"{operator}([A, B, ...])",
+                                  fix="wrap functions with linear_map(fn, domain)"))
     if all(part.is_bound for part in parts):
         spaces = tuple(part.space for part in parts)
         if kind is not Stack:

@@ -89,15 +89,9 @@ class Sum(Several):
         bound = tuple(part.on(space.tree) for part in self.maps)
         shapes = {shapes_of(part._codomain()) for part in bound}
         if len(shapes) > 1:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the terms of a sum land in different shapes",
-                    got=", ".join(str(part._codomain()) for part in bound),
-                    expected="one codomain",
-                    fix="crop or pad the terms to one size",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the terms of a sum land in different shapes",
+                                       got=", ".join(str(part._codomain()) for part in bound),
+                                       expected="one codomain", fix="crop or pad the terms to one size"))
         return Sum(bound, space)
 
     def _codomain(self) -> Space:

@@ -61,15 +61,8 @@ class LinearMap:
         return self
 
     def _along(self, axes: tuple[int, ...]) -> LinearMap:
-        raise ShapeError(
-            complaint(
-                self._label(),
-                "this map cannot be laid along other axes",
-                got=f"along({axes})",
-                expected="a map that acts on trailing space axes",
-                fix="move the axes of x instead",
-            )
-        )
+        raise ShapeError(complaint(self._label(), "this map cannot be laid along other axes", got=f"along({axes})",
+                                   expected="a map that acts on trailing space axes", fix="move the axes of x instead"))
 
     def _latex(self) -> str:
         return rf"\mathrm{{{self._label()}}}".replace("_", r"\_")
@@ -94,15 +87,8 @@ class LinearMap:
     def _check(self, space: Space) -> None:
         """Refuse empty axes, and (where bound) what does not lie in the domain."""
         if any(n == 0 for leaf in space.leaves for n in leaf.shape):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "an axis of length 0 holds nothing to act on",
-                    got=space,
-                    expected="every axis at least 1 long",
-                    fix="drop the empty input",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "an axis of length 0 holds nothing to act on", got=space,
+                                       expected="every axis at least 1 long", fix="drop the empty input"))
         if self.space is not None:
             self.space.batch_of(space, self._label())
 
@@ -124,15 +110,8 @@ class LinearMap:
 
     def _bound_space(self, asked: str) -> Space:
         if self.space is None:
-            raise UnboundError(
-                complaint(
-                    f"{self._label()}.{asked}",
-                    "the map has no shape yet",
-                    got="an unbound map",
-                    expected="a bound map",
-                    fix=f"A.on(shape).{asked}, for example A.on((64,))",
-                )
-            )
+            raise UnboundError(complaint(f"{self._label()}.{asked}", "the map has no shape yet", got="an unbound map",
+                                         expected="a bound map", fix=f"A.on(shape).{asked}, for example A.on((64,))"))
         return self.space
 
     # ---- application ----------------------------------------------------------------------------------------------
@@ -150,25 +129,11 @@ class LinearMap:
         """
         where = (axes,) if isinstance(axes, int) else tuple(axes)
         if self.space is not None:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "a bound map has its axes",
-                    got="a bound map",
-                    expected="an unbound map",
-                    fix="call .along(axes) before .on(domain)",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "a bound map has its axes", got="a bound map",
+                                       expected="an unbound map", fix="call .along(axes) before .on(domain)"))
         if any(not isinstance(a, int) or isinstance(a, bool) or a >= 0 for a in where) or len(set(where)) != len(where):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "axes count from the end",
-                    got=f"along({where})",
-                    expected="distinct negative ints",
-                    fix="along((-3, -2)) for (..., H, W, C)",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "axes count from the end", got=f"along({where})",
+                                       expected="distinct negative ints", fix="along((-3, -2)) for (..., H, W, C)"))
         return self._along(where)
 
     # ---- transposition --------------------------------------------------------------------------------------------
@@ -178,15 +143,9 @@ class LinearMap:
         space = self._bound_space("T")
         for ours, theirs in zip(space.leaves, self._codomain().leaves, strict=False):
             if jnp.issubdtype(ours.dtype, jnp.integer) and not jnp.issubdtype(theirs.dtype, jnp.integer):
-                raise TypeError(
-                    complaint(
-                        f"{self._label()}.T",
-                        "the transpose would have to give integers",
-                        got=f"domain {space}",
-                        expected="a float or complex domain",
-                        fix="bind with .on(jax.ShapeDtypeStruct(shape, float))",
-                    )
-                )
+                raise TypeError(complaint(f"{self._label()}.T", "the transpose would have to give integers",
+                                          got=f"domain {space}", expected="a float or complex domain",
+                                          fix="bind with .on(jax.ShapeDtypeStruct(shape, float))"))
         transposed = self._transpose()
         landed = transposed._codomain()
         if [leaf.dtype for leaf in landed.leaves] == [leaf.dtype for leaf in space.leaves]:
@@ -235,15 +194,9 @@ class LinearMap:
         """`other`, a map to add or a scalar to multiply by; TypeError for anything else."""
         if _is_scalar(other) if sign in "*/" else isinstance(other, LinearMap):
             return other
-        raise TypeError(
-            complaint(
-                f"{self._label()} {sign} ...",
-                "the other operand does not fit",
-                got=_kind(other),
-                expected="a scalar" if sign in "*/" else "a LinearMap",
-                fix="write A @ B for a product, c * identity for a number to add, diagonal(values) for an array",
-            )
-        )
+        raise TypeError(complaint(f"{self._label()} {sign} ...", "the other operand does not fit", got=_kind(other),
+                                  expected="a scalar" if sign in "*/" else "a LinearMap", fix="write A @ B for a "
+                                  "product, c * identity for a number to add, diagonal(values) for an array"))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap):
@@ -298,15 +251,8 @@ class LinearMap:
         <atomic(downsample(2) @ convolve(3 taps)) : float32[9] -> float32[5]>
         """
         if how not in ("on", "off"):
-            raise ValueError(
-                complaint(
-                    f"{self._label()}.plan",
-                    "it is on or off",
-                    got=repr(how),
-                    expected="'on' or 'off'",
-                    fix="A.plan() for the plan, A.plan('off') for A",
-                )
-            )
+            raise ValueError(complaint(f"{self._label()}.plan", "it is on or off", got=repr(how),
+                                       expected="'on' or 'off'", fix="A.plan() for the plan, A.plan('off') for A"))
         if how == "off":
             return UPSTAIRS.atomic(self)
         self._bound_space("plan()")

@@ -130,15 +130,8 @@ def atomic(a: LinearMap) -> LinearMap:
     <atomic(downsample(2) @ upsample(2)) : float32[3] -> float32[3]>
     """
     if not isinstance(a, LinearMap):
-        raise TypeError(
-            complaint(
-                "atomic",
-                "it fences a map",
-                got=type(a).__name__,
-                expected="a LinearMap",
-                fix="wrap functions with linear_map(fn, domain)",
-            )
-        )
+        raise TypeError(complaint("atomic", "it fences a map", got=type(a).__name__, expected="a LinearMap",
+                                  fix="wrap functions with linear_map(fn, domain)"))
     return Atomic(a, a.space)
 
 

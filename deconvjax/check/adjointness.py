@@ -141,3 +141,5 @@ def _evidence(subject: Subject, row: str | None, oracle: Any) -> str:
     elif subject.map is not None:
         said.append("no oracle knows this map: use check.compare(A, reference)")
     return "; ".join(said)
+
+

@@ -75,40 +75,20 @@ def checkerboard(a: LinearMap, *, axes: Axes = None) -> Checkerboard:
     space = a._bound_space("checkerboard")
     target = a._codomain()
     if not (space.is_array and target.is_array):
-        raise ShapeError(
-            complaint(
-                "checkerboard",
-                "it reads maps from one array to one array",
-                got=a,
-                expected="an array domain and codomain",
-                fix="check the branches one by one",
-            )
-        )
+        raise ShapeError(complaint("checkerboard", "it reads maps from one array to one array", got=a,
+                                   expected="an array domain and codomain", fix="check the branches one by one"))
     if not jnp.issubdtype(space.dtype, jnp.inexact):
-        raise TypeError(
-            complaint(
-                "checkerboard",
-                "it probes with real numbers",
-                got=space,
-                expected="a float domain",
-                fix="bind the map with .on(jax.ShapeDtypeStruct(shape, float))",
-            )
-        )
+        raise TypeError(complaint("checkerboard", "it probes with real numbers", got=space, expected="a float domain",
+                                  fix="bind the map with .on(jax.ShapeDtypeStruct(shape, float))"))
     where = _space_axes(a, len(space.shape)) if axes is None else axes_of(axes, None, "checkerboard", "axes")
     probe = _Probe(a, where, space.shape, target.shape, space.dtype)
     interior = [probe.interior(axis) for axis in where]
     period = tuple(probe.period(axis) for axis in where)
     for axis, (first, last), p in zip(where, interior, period, strict=True):
         if last - first < p:
-            raise ShapeError(
-                complaint(
-                    "checkerboard",
-                    f"axis {axis} is too short to have a middle",
-                    got=f"{space.shape[axis]} samples",
-                    expected=f"{p} outputs that feel no border",
-                    fix="bind the map to a longer input",
-                )
-            )
+            raise ShapeError(complaint("checkerboard", f"axis {axis} is too short to have a middle",
+                                       got=f"{space.shape[axis]} samples", expected=f"{p} outputs that feel no border",
+                                       fix="bind the map to a longer input"))
     response = probe.constants()  # (in, *leading, *space', out)
     index: list[Any] = [slice(None)] + [0] * (response.ndim - 1)
     for axis, (first, _), p in zip(where, interior, period, strict=True):
@@ -145,7 +125,7 @@ class _Probe:
         reached = self(self.noise * ring.reshape(-1, *(1,) * (-axis - 1))) != 0
         felt = reached.any(tuple(i for i in range(reached.ndim) if i != reached.ndim + axis))
         below = np.flatnonzero(felt[: m // 2])
-        above = np.flatnonzero(felt[m // 2 :])
+        above = np.flatnonzero(felt[m // 2:])
         return (int(below[-1]) + 1 if below.size else 0), (m // 2 + int(above[0]) if above.size else m)
 
     def period(self, axis: int) -> int:
@@ -159,15 +139,9 @@ class _Probe:
             for u in range(1, self.target[axis] // 2 + 1):
                 if np.abs(np.roll(still, u, axis) - moved).max() <= 1e3 * float(jnp.finfo(self.dtype).eps) * scale:
                     return u
-        raise ShapeError(
-            complaint(
-                "checkerboard",
-                f"the map does not repeat itself along axis {axis}",
-                got=self.a,
-                expected="a map made of rate changes and filters, on a domain several windows long",
-                fix="bind it to a longer input, or name the space axes with axes=",
-            )
-        )
+        raise ShapeError(complaint("checkerboard", f"the map does not repeat itself along axis {axis}", got=self.a,
+                                   expected="a map made of rate changes and filters, on a domain several windows long",
+                                   fix="bind it to a longer input, or name the space axes with axes="))
 
     def constants(self) -> np.ndarray:
         """Responses to ones on each input channel, one after the other."""

@@ -161,21 +161,11 @@ def wide(values: Any) -> np.ndarray:
 
 
 _LEAVES: dict[type, Callable[[Any], Function]] = {
-    Stage: _stage,
-    Extend: _extend,
-    Diagonal: _diagonal,
-    Reindex: _reindex,
-    Select: _select,
-    Reassemble: _reassemble,
-    Cast: _cast,
-    Zero: _zero,
-    Identity: lambda a: lambda x: x,
+    Stage: _stage, Extend: _extend, Diagonal: _diagonal, Reindex: _reindex, Select: _select, Reassemble: _reassemble,
+    Cast: _cast, Zero: _zero, Identity: lambda a: lambda x: x,
 }
 _COMBINED: dict[type, Callable[[Any, list[Function]], Function]] = {
-    Chain: _chain,
-    Scaled: _scaled,
-    Row: _row,
-    Atomic: lambda a, parts: parts[0],
+    Chain: _chain, Scaled: _scaled, Row: _row, Atomic: lambda a, parts: parts[0],
     Sum: lambda a, parts: lambda x: _total([part(x) for part in parts]),
     Stack: lambda a, parts: lambda x: tuple(part(x) for part in parts),
     BlockDiagonal: lambda a, parts: lambda x: tuple(part(each) for part, each in zip(parts, x, strict=True)),

@@ -35,23 +35,6 @@ from deconvjax.compat.core.table import Table, table
 from deconvjax.compat.core.weights import convert
 
 __all__ = [
-    "Table",
-    "arithmetic",
-    "caffe",
-    "convert",
-    "coordinates",
-    "cudnn",
-    "equinox",
-    "flax",
-    "haiku",
-    "keras",
-    "lax",
-    "onednn",
-    "onnx",
-    "resolve",
-    "stylegan",
-    "table",
-    "tensorflow",
-    "theano",
-    "torch",
+    "Table", "arithmetic", "caffe", "convert", "coordinates", "cudnn", "equinox", "flax", "haiku", "keras", "lax",
+    "onednn", "onnx", "resolve", "stylegan", "table", "tensorflow", "theano", "torch",
 ]

@@ -42,15 +42,8 @@ def transposed(i: int, k: int, s: int = 1, p: int = 0, a: int = 0, d: int = 1) -
     """
     taps = d * (k - 1) + 1
     if not 0 <= a < s:
-        raise ShapeError(
-            complaint(
-                "arithmetic.transposed",
-                "a is a remainder of s",
-                got=f"a={a}",
-                expected=f"0 to {s - 1}",
-                fix="use left_over(i, k, s, p)",
-            )
-        )
+        raise ShapeError(complaint("arithmetic.transposed", "a is a remainder of s", got=f"a={a}",
+                                   expected=f"0 to {s - 1}", fix="use left_over(i, k, s, p)"))
     return _size("transposed", Axis(i, k, d, up=s, lo=taps - 1 - p, hi=taps - 1 - p + a), i, k, s, d)
 
 
@@ -102,13 +95,7 @@ RELATIONS: dict[int, Callable[..., int]] = {
 
 def _size(name: str, axis: Axis, *positive: int) -> int:
     if min(positive) < 1 or axis.out < 1:
-        raise ShapeError(
-            complaint(
-                f"arithmetic.{name}",
-                "no such convolution",
-                got=f"i={axis.size}, k={axis.window}",
-                expected="positive i, k, s, d and at least one sample of output",
-                fix="use a longer input, more padding or a shorter kernel",
-            )
-        )
+        raise ShapeError(complaint(f"arithmetic.{name}", "no such convolution", got=f"i={axis.size}, k={axis.window}",
+                                   expected="positive i, k, s, d and at least one sample of output",
+                                   fix="use a longer input, more padding or a shorter kernel"))
     return axis.out

@@ -32,9 +32,8 @@ def convolution(weight: Any, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1
     """
     name = "caffe.convolution"
     rules = _rules(weight, name, stride, pad, dilation, resolve.torch_conv, "padding")
-    return layer(
-        name, weight, CONV["caffe"], rules, channels_first(len(rules)), groups=integer(group, name, "group", 1)
-    )
+    return layer(name, weight, CONV["caffe"], rules, channels_first(len(rules)),
+                 groups=integer(group, name, "group", 1))
 
 
 def deconvolution(weight: Any, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, group: int = 1) -> LinearMap:
@@ -55,14 +54,8 @@ def deconvolution(weight: Any, stride: Ints = 1, pad: Ints = 0, dilation: Ints =
     """
     name = "caffe.deconvolution"
     rules = _rules(weight, name, stride, pad, dilation, resolve.caffe_deconvolution, "pad")
-    return layer(
-        name,
-        weight,
-        CONV_TRANSPOSE["caffe"],
-        rules,
-        channels_first(len(rules)),
-        groups=integer(group, name, "group", 1),
-    )
+    return layer(name, weight, CONV_TRANSPOSE["caffe"], rules, channels_first(len(rules)),
+                 groups=integer(group, name, "group", 1))
 
 
 def bilinear_filler(shape: Sequence[int]) -> np.ndarray:
@@ -79,15 +72,8 @@ def bilinear_filler(shape: Sequence[int]) -> np.ndarray:
     """
     sizes = integers(shape, 4, "caffe.bilinear_filler", "shape", 1)
     if sizes[2] != sizes[3]:
-        raise ShapeError(
-            complaint(
-                "caffe.bilinear_filler",
-                "filter must be square",
-                got=sizes,
-                expected="(O, I, k, k)",
-                fix="use one kernel size for both axes",
-            )
-        )
+        raise ShapeError(complaint("caffe.bilinear_filler", "filter must be square", got=sizes,
+                                   expected="(O, I, k, k)", fix="use one kernel size for both axes"))
     k = sizes[2]
     f = -(-k // 2)
     taps = 1 - np.abs(np.arange(k) / f - (k - 1) / (2 * f))
@@ -114,15 +100,8 @@ def crop(reference: Any, axis: int = 2, offset: Ints = 0) -> LinearMap:
     first = integer(axis, name, "axis")
     first += len(sizes) if first < 0 else 0
     if not 0 <= first < len(sizes):
-        raise ShapeError(
-            complaint(
-                name,
-                "axis is out of range",
-                got=axis,
-                expected=f"0 to {len(sizes) - 1}",
-                fix="use axis=2 to crop the space of (N, C, H, W)",
-            )
-        )
+        raise ShapeError(complaint(name, "axis is out of range", got=axis, expected=f"0 to {len(sizes) - 1}",
+                                   fix="use axis=2 to crop the space of (N, C, H, W)"))
     kept = sizes[first:]
     offsets = integers(offset[0] if length(offset) == 1 else offset, len(kept), name, "offset", 0)  # type: ignore[index]
     return Crop(kept, offsets)
@@ -145,30 +124,15 @@ class Crop(LinearMap):
         n = len(self.sizes)
         shape = space.shape
         if len(shape) < n:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input has too few axes",
-                    got=space,
-                    expected=f"at least {n} axes",
-                    fix="crop an array of the reference's rank",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the input has too few axes", got=space,
+                                       expected=f"at least {n} axes", fix="crop an array of the reference's rank"))
         for axis, size, offset in zip(range(-n, 0), self.sizes, self.offsets, strict=True):
             if size + offset > shape[axis]:
-                raise ShapeError(
-                    complaint(
-                        self._label(),
-                        f"the crop for dimension {axis} is out of bounds",
-                        got=f"size {size} at offset {offset}",
-                        expected=f"at most {shape[axis]} together",
-                        fix="use a smaller offset",
-                    )
-                )
-        rates = tuple(
-            Rate(lo=-offset, hi=offset + size - shape[axis])
-            for axis, size, offset in zip(range(-n, 0), self.sizes, self.offsets, strict=True)
-        )
+                raise ShapeError(complaint(self._label(), f"the crop for dimension {axis} is out of bounds",
+                                           got=f"size {size} at offset {offset}",
+                                           expected=f"at most {shape[axis]} together", fix="use a smaller offset"))
+        rates = tuple(Rate(lo=-offset, hi=offset + size - shape[axis])
+                      for axis, size, offset in zip(range(-n, 0), self.sizes, self.offsets, strict=True))
         return Stage(None, rates, tuple(range(-n, 0))).on(space.tree)
 
     def _label(self) -> str:
@@ -178,24 +142,12 @@ class Crop(LinearMap):
 def _rules(weight: Any, name: str, stride: Ints, pad: Ints, dilation: Ints, resolver: Any, word: str) -> list[Rule]:
     ndim = numbers(weight, name, "weight")[0].ndim - 2
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "weight has the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="(channels, channels, *kernel_size)",
-                fix="give a kernel with a window",
-            )
-        )
-    columns = (
-        _each(stride, ndim, name, "stride", 1),
-        _each(pad, ndim, name, "pad", 0),
-        _each(dilation, ndim, name, "dilation", 1),
-    )
-    return [
-        Rule.of(resolver, **{"operator": name, "stride": s, word: p, "dilation": d})
-        for s, p, d in zip(*columns, strict=True)
-    ]
+        raise ShapeError(complaint(name, "weight has the wrong rank", got=f"{ndim + 2} axes",
+                                   expected="(channels, channels, *kernel_size)", fix="give a kernel with a window"))
+    columns = (_each(stride, ndim, name, "stride", 1), _each(pad, ndim, name, "pad", 0),
+               _each(dilation, ndim, name, "dilation", 1))
+    return [Rule.of(resolver, **{"operator": name, "stride": s, word: p, "dilation": d})
+            for s, p, d in zip(*columns, strict=True)]
 
 
 def _each(value: Ints, ndim: int, name: str, argument: str, minimum: int) -> tuple[int, ...]:

@@ -44,29 +44,20 @@ class CoordinateMap:
     def __matmul__(self, inner: CoordinateMap) -> CoordinateMap:
         """self after inner: (a1 a2, a1 b2 + b1)."""
         if None not in (self.axis, inner.axis) and self.axis != inner.axis:
-            raise UnalignedError(
-                complaint(
-                    "caffe coordinates",
-                    "layers with different first axes do not compose",
-                    got=f"axes {self.axis} and {inner.axis}",
-                    expected="one axis",
-                    fix="count the space axes alike in both",
-                )
-            )
+            raise UnalignedError(complaint("caffe coordinates", "layers with different first axes do not compose",
+                                           got=f"axes {self.axis} and {inner.axis}", expected="one axis",
+                                           fix="count the space axes alike in both"))
         a1, b1, a2, b2 = _together(self.scale, self.shift, inner.scale, inner.shift)
-        return CoordinateMap(
-            self.axis if self.axis is not None else inner.axis,
-            tuple(x * y for x, y in zip(a1, a2, strict=True)),
-            tuple(x * y + z for x, y, z in zip(a1, b2, b1, strict=True)),
-        )
+        return CoordinateMap(self.axis if self.axis is not None else inner.axis,
+                             tuple(x * y for x, y in zip(a1, a2, strict=True)),
+                             tuple(x * y + z for x, y, z in zip(a1, b2, b1, strict=True)))
 
     @property
     def inverse(self) -> CoordinateMap:
         """in = (out - shift)/scale."""
         scale, shift = _together(self.scale, self.shift)
-        return CoordinateMap(
-            self.axis, tuple(1 / a for a in scale), tuple(-b / a for a, b in zip(scale, shift, strict=True))
-        )
+        return CoordinateMap(self.axis, tuple(1 / a for a in scale),
+                             tuple(-b / a for a, b in zip(scale, shift, strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +82,8 @@ def blob(name: str) -> Blob:
     return Blob(name)
 
 
-def convolution(
-    bottom: Blob, kernel_size: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, *, axis: int = 1
-) -> Blob:
+def convolution(bottom: Blob, kernel_size: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, *,
+                axis: int = 1) -> Blob:
     """out = in/s + (p - (K-1)/2)/s: Convolution and Pooling (and Im2col).
 
     >>> convolution(blob("data"), 3, pad=1).map
@@ -101,28 +91,23 @@ def convolution(
     """
     each = _parameters("caffe.coordinates.convolution", kernel_size, stride, pad, dilation)
     scale = tuple(Fraction(1, s) for _, s, _ in each)
-    return Blob(
-        "convolution", CoordinateMap(axis, scale, tuple((p - Fraction(k - 1, 2)) / s for k, s, p in each)), (bottom,)
-    )
+    return Blob("convolution", CoordinateMap(axis, scale, tuple((p - Fraction(k - 1, 2)) / s for k, s, p in each)),
+                (bottom,))
 
 
 pooling = convolution
 
 
-def deconvolution(
-    bottom: Blob, kernel_size: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, *, axis: int = 1
-) -> Blob:
+def deconvolution(bottom: Blob, kernel_size: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, *,
+                  axis: int = 1) -> Blob:
     """out = s*in + (K-1)/2 - p: Deconvolution.
 
     >>> deconvolution(blob("score"), 64, stride=32).map.shift
     (Fraction(63, 2),)
     """
     each = _parameters("caffe.coordinates.deconvolution", kernel_size, stride, pad, dilation)
-    return Blob(
-        "deconvolution",
-        CoordinateMap(axis, tuple(Fraction(s) for _, s, _ in each), tuple(Fraction(k - 1, 2) - p for k, _, p in each)),
-        (bottom,),
-    )
+    return Blob("deconvolution", CoordinateMap(axis, tuple(Fraction(s) for _, s, _ in each),
+                                               tuple(Fraction(k - 1, 2) - p for k, _, p in each)), (bottom,))
 
 
 def pointwise(*bottoms: Blob) -> Blob:
@@ -166,15 +151,9 @@ def coordinate_map(top: Blob, reference: Blob) -> CoordinateMap:
     for other, there in _ancestors(reference).items():
         if other in behind:
             return there @ behind[other].inverse
-    raise UnalignedError(
-        complaint(
-            "caffe.coordinate_map",
-            "could not compute the map between two blobs",
-            got=f"{top.name} and {reference.name}",
-            expected="a common ancestor",
-            fix="connect them by spatial layers",
-        )
-    )
+    raise UnalignedError(complaint("caffe.coordinate_map", "could not compute the map between two blobs",
+                                   got=f"{top.name} and {reference.name}", expected="a common ancestor",
+                                   fix="connect them by spatial layers"))
 
 
 def crop_offset(top: Blob, reference: Blob) -> int | tuple[int, ...]:
@@ -188,21 +167,14 @@ def crop_offset(top: Blob, reference: Blob) -> int | tuple[int, ...]:
     """
     found = coordinate_map(top, reference)
     scale, shift = _together(found.scale, found.shift)
-    for wrong, problem in (
-        (any(a != 1 for a in scale), f"scale mismatch on crop (a = {_shown(scale)})"),
-        (any(b > 0 for b in shift), f"cannot crop negative width (b = {_shown(shift)})"),
-        (any(b.denominator != 1 for b in shift), f"cannot crop non-integer width (b = {_shown(shift)})"),
-    ):
+    for wrong, problem in ((any(a != 1 for a in scale), f"scale mismatch on crop (a = {_shown(scale)})"),
+                           (any(b > 0 for b in shift), f"cannot crop negative width (b = {_shown(shift)})"),
+                           (any(b.denominator != 1 for b in shift),
+                            f"cannot crop non-integer width (b = {_shown(shift)})")):
         if wrong:
-            raise ShapeError(
-                complaint(
-                    "caffe.crop_offset",
-                    problem,
-                    got=f"a = {_shown(scale)}, b = {_shown(shift)}",
-                    expected="a = 1, b a negative integer or 0",
-                    fix="check strides and pads of the layers between the two blobs",
-                )
-            )
+            raise ShapeError(complaint("caffe.crop_offset", problem, got=f"a = {_shown(scale)}, b = {_shown(shift)}",
+                                       expected="a = 1, b a negative integer or 0",
+                                       fix="check strides and pads of the layers between the two blobs"))
     offsets = tuple(-int(b) for b in shift)
     return offsets[0] if len(set(offsets)) == 1 else offsets
 
@@ -224,10 +196,8 @@ def _parameters(name: str, *values: Ints) -> list[tuple[int, int, int]]:
     """(dilated kernel, stride, pad) for each axis; one for all where all are single."""
     n = max((length(value) or 1) for value in values)
     words = (("kernel_size", 1), ("stride", 1), ("pad", 0), ("dilation", 1))
-    columns = [
-        integers(value[0] if length(value) == 1 else value, n, name, word, least)  # type: ignore[index]
-        for value, (word, least) in zip(values, words, strict=True)
-    ]
+    columns = [integers(value[0] if length(value) == 1 else value, n, name, word, least)  # type: ignore[index]
+               for value, (word, least) in zip(values, words, strict=True)]
     return [(dilated(k, d), s, p) for k, s, p, d in zip(*columns, strict=True)]
 
 
@@ -235,15 +205,9 @@ def _together(*columns: Numbers) -> tuple[Numbers, ...]:
     """All as long as the longest."""
     n = max(map(len, columns))
     if any(len(column) not in (1, n) for column in columns):
-        raise ShapeError(
-            complaint(
-                "caffe coordinates",
-                "layers with different numbers of space axes do not compose",
-                got=tuple(map(len, columns)),
-                expected="one number of axes",
-                fix="give kernel sizes for the same axes everywhere",
-            )
-        )
+        raise ShapeError(complaint("caffe coordinates", "layers with different numbers of space axes do not compose",
+                                   got=tuple(map(len, columns)), expected="one number of axes",
+                                   fix="give kernel sizes for the same axes everywhere"))
     return tuple(column if len(column) == n else column * n for column in columns)
 
 

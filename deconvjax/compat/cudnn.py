@@ -15,9 +15,8 @@ from deconvjax.ops.arguments import integer, integers, numbers
 Ints = int | Sequence[int]
 
 
-def convolution_backward_data(
-    w: Any, out: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1, groups: int = 1
-) -> LinearMap:
+def convolution_backward_data(w: Any, out: Ints, stride: Ints = 1, pad: Ints = 0, dilation: Ints = 1,
+                              groups: int = 1) -> LinearMap:
     """dx[c, stride*i + dilation*j - pad] += w[o, c, j] dy[o, i]: `cudnnConvolutionBackwardData`.
 
     Args:
@@ -37,31 +36,11 @@ def convolution_backward_data(
     name = "cudnn.convolution_backward_data"
     ndim = numbers(w, name, "w")[0].ndim - 2
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "w has the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="(K, C/groups, *k)",
-                fix="give a filter with a window",
-            )
-        )
-    columns = (
-        integers(stride, ndim, name, "stride", 1),
-        integers(pad, ndim, name, "pad", 0),
-        integers(dilation, ndim, name, "dilation", 1),
-        integers(out, ndim, name, "out", 1),
-    )
-    rules = [
-        Rule.of(resolve.cudnn_backward_data, operator=name, stride=s, pad=p, dilation=d, out=o)
-        for s, p, d, o in zip(*columns, strict=True)
-    ]
-    return layer(
-        name,
-        w,
-        CONV_TRANSPOSE["cudnn"],
-        rules,
-        channels_first(ndim),
-        groups=integer(groups, name, "groups", 1),
-        argument="w",
-    )
+        raise ShapeError(complaint(name, "w has the wrong rank", got=f"{ndim + 2} axes", expected="(K, C/groups, *k)",
+                                   fix="give a filter with a window"))
+    columns = (integers(stride, ndim, name, "stride", 1), integers(pad, ndim, name, "pad", 0),
+               integers(dilation, ndim, name, "dilation", 1), integers(out, ndim, name, "out", 1))
+    rules = [Rule.of(resolve.cudnn_backward_data, operator=name, stride=s, pad=p, dilation=d, out=o)
+             for s, p, d, o in zip(*columns, strict=True)]
+    return layer(name, w, CONV_TRANSPOSE["cudnn"], rules, channels_first(ndim),
+                 groups=integer(groups, name, "groups", 1), argument="w")

@@ -27,27 +27,16 @@ def Conv(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1
     """
     name = "equinox.Conv"
     ndim = _ndim(weight, name)
-    columns = (
-        integers(stride, ndim, name, "stride", 1),
-        _paddings(padding, ndim, name),
-        integers(dilation, ndim, name, "dilation", 1),
-    )
-    rules = [
-        Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d)
-        for s, p, d in zip(*columns, strict=True)
-    ]
-    return layer(name, weight, CONV["equinox"], rules, channels_first(ndim), groups=integer(groups, name, "groups", 1))
+    columns = (integers(stride, ndim, name, "stride", 1), _paddings(padding, ndim, name),
+               integers(dilation, ndim, name, "dilation", 1))
+    rules = [Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d)
+             for s, p, d in zip(*columns, strict=True)]
+    return layer(name, weight, CONV["equinox"], rules, channels_first(ndim),
+                 groups=integer(groups, name, "groups", 1))
 
 
-def ConvTranspose(
-    weight: Any,
-    stride: Ints = 1,
-    padding: Padding = 0,
-    output_padding: Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    padding_mode: str = "ZEROS",
-) -> LinearMap:
+def ConvTranspose(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0, dilation: Ints = 1,
+                  groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - (K-1-p0)]: `equinox.nn.ConvTranspose{1,2,3}d` without bias.
 
     z is x with stride - 1 zeros between its samples; the pads (p0, p1) are those of the forward convolution.
@@ -72,38 +61,18 @@ def ConvTranspose(
     """
     name = "equinox.ConvTranspose"
     ndim = _ndim(weight, name)
-    mode = one_of(
-        padding_mode.upper() if isinstance(padding_mode, str) else padding_mode,
-        ("ZEROS", "CIRCULAR"),
-        name,
-        "padding_mode",
-        " (REFLECT and REPLICATE are not implemented by Equinox)",
-    )
-    columns = (
-        integers(stride, ndim, name, "stride", 1),
-        _paddings(padding, ndim, name),
-        integers(output_padding, ndim, name, "output_padding", 0),
-        integers(dilation, ndim, name, "dilation", 1),
-    )
-    rules = [
-        Rule.of(
-            resolve.equinox_transpose,
-            operator=name,
-            stride=s,
-            padding=p,
-            output_padding=a,
-            dilation=d,
-            padding_mode=mode,
-        )
-        for s, p, a, d in zip(*columns, strict=True)
-    ]
+    mode = one_of(padding_mode.upper() if isinstance(padding_mode, str) else padding_mode, ("ZEROS", "CIRCULAR"), name,
+                  "padding_mode", " (REFLECT and REPLICATE are not implemented by Equinox)")
+    columns = (integers(stride, ndim, name, "stride", 1), _paddings(padding, ndim, name),
+               integers(output_padding, ndim, name, "output_padding", 0), integers(dilation, ndim, name, "dilation", 1))
+    rules = [Rule.of(resolve.equinox_transpose, operator=name, stride=s, padding=p, output_padding=a, dilation=d,
+                     padding_mode=mode) for s, p, a, d in zip(*columns, strict=True)]
     for s, _, a, _ in zip(*columns, strict=True):
         resolve.equinox_transpose(8, 8, stride=s, output_padding=a, operator=name)  # a < s is refused now
     if mode == "CIRCULAR":
         rules[0].place(64, 1)
-    return layer(
-        name, weight, CONV_TRANSPOSE["equinox"], rules, channels_first(ndim), groups=integer(groups, name, "groups", 1)
-    )
+    return layer(name, weight, CONV_TRANSPOSE["equinox"], rules, channels_first(ndim),
+                 groups=integer(groups, name, "groups", 1))
 
 
 def Conv1d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1) -> LinearMap:
@@ -117,15 +86,8 @@ def Conv1d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints =
     return Conv(weight, stride, padding, dilation, groups)
 
 
-def ConvTranspose1d(
-    weight: Any,
-    stride: Ints = 1,
-    padding: Padding = 0,
-    output_padding: Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    padding_mode: str = "ZEROS",
-) -> LinearMap:
+def ConvTranspose1d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose1d`, of 1 axes.
 
     >>> import numpy as np
@@ -147,15 +109,8 @@ def Conv2d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints =
     return Conv(weight, stride, padding, dilation, groups)
 
 
-def ConvTranspose2d(
-    weight: Any,
-    stride: Ints = 1,
-    padding: Padding = 0,
-    output_padding: Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    padding_mode: str = "ZEROS",
-) -> LinearMap:
+def ConvTranspose2d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose2d`, of 2 axes.
 
     >>> import numpy as np
@@ -177,15 +132,8 @@ def Conv3d(weight: Any, stride: Ints = 1, padding: Padding = 0, dilation: Ints =
     return Conv(weight, stride, padding, dilation, groups)
 
 
-def ConvTranspose3d(
-    weight: Any,
-    stride: Ints = 1,
-    padding: Padding = 0,
-    output_padding: Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    padding_mode: str = "ZEROS",
-) -> LinearMap:
+def ConvTranspose3d(weight: Any, stride: Ints = 1, padding: Padding = 0, output_padding: Ints = 0,
+                    dilation: Ints = 1, groups: int = 1, padding_mode: str = "ZEROS") -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] z[c, n + j*dilation - lo]: `equinox.nn.ConvTranspose3d`, of 3 axes.
 
     >>> import numpy as np
@@ -199,30 +147,16 @@ def ConvTranspose3d(
 def _ndim(weight: Any, name: str) -> int:
     ndim = numbers(weight, name, "weight")[0].ndim - 2
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "weight has the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="(channels, channels, *window)",
-                fix="give a weight with a window",
-            )
-        )
+        raise ShapeError(complaint(name, "weight has the wrong rank", got=f"{ndim + 2} axes",
+                                   expected="(channels, channels, *window)", fix="give a weight with a window"))
     return ndim
 
 
 def _rank(weight: Any, ndim: int, name: str) -> None:
     found = _ndim(weight, name)
     if found != ndim:
-        raise ShapeError(
-            complaint(
-                name,
-                "weight has the wrong rank",
-                got=f"{found} space axes",
-                expected=f"{ndim}",
-                fix=f"use the function for {found} axes",
-            )
-        )
+        raise ShapeError(complaint(name, "weight has the wrong rank", got=f"{found} space axes", expected=f"{ndim}",
+                                   fix=f"use the function for {found} axes"))
 
 
 def _paddings(padding: Padding, ndim: int, name: str) -> tuple[Any, ...]:
@@ -231,14 +165,7 @@ def _paddings(padding: Padding, ndim: int, name: str) -> tuple[Any, ...]:
         return (one_of(padding.upper(), words, name, "padding", ", an int, ints or pairs"),) * ndim
     entries = (padding,) * ndim if length(padding) is None else tuple(padding)  # type: ignore[arg-type]
     if len(entries) != ndim:
-        raise ShapeError(
-            complaint(
-                name,
-                "`padding` has the wrong length",
-                got=repr(padding),
-                expected=f"a string, an int, or {ndim} ints or pairs",
-                fix="give one for each axis",
-            )
-        )
+        raise ShapeError(complaint(name, "`padding` has the wrong length", got=repr(padding),
+                                   expected=f"a string, an int, or {ndim} ints or pairs", fix="give one for each axis"))
     each = [entry if is_pair(entry) else (entry, entry) for entry in entries]
     return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)  # type: ignore[union-attr]

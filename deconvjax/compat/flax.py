@@ -22,15 +22,8 @@ _TRANSPOSED = ("SAME", "VALID", "CIRCULAR", "CAUSAL", "SAME_LOWER")
 _FORWARD = ("SAME", "SAME_LOWER", "VALID", "CIRCULAR", "CAUSAL")
 
 
-def Conv(
-    kernel: Any,
-    strides: Ints | None = 1,
-    padding: Padding = "SAME",
-    input_dilation: Ints | None = 1,
-    kernel_dilation: Ints | None = 1,
-    feature_group_count: int = 1,
-    precision: Any = None,
-) -> LinearMap:
+def Conv(kernel: Any, strides: Ints | None = 1, padding: Padding = "SAME", input_dilation: Ints | None = 1,
+         kernel_dilation: Ints | None = 1, feature_group_count: int = 1, precision: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] z[n*stride + j*dilation - lo, c]: `flax.nnx.Conv` without its bias.
 
     Args:
@@ -50,40 +43,22 @@ def Conv(
     """
     name = "flax.Conv"
     ndim = _ndim(kernel, name)
-    columns = (
-        _ints(strides, ndim, name, "strides"),
-        _paddings(padding, ndim, name, _FORWARD),
-        _ints(input_dilation, ndim, name, "input_dilation"),
-        _ints(kernel_dilation, ndim, name, "kernel_dilation"),
-    )
+    columns = (_ints(strides, ndim, name, "strides"), _paddings(padding, ndim, name, _FORWARD),
+               _ints(input_dilation, ndim, name, "input_dilation"),
+               _ints(kernel_dilation, ndim, name, "kernel_dilation"))
     if padding == "CAUSAL" and ndim != 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "causal padding is only implemented for 1D convolutions",
-                got=f"{ndim} axes",
-                expected="one space axis",
-                fix="give explicit pairs",
-            )
-        )
-    rules = [
-        Rule.of(resolve.flax_conv, operator=name, stride=s, padding=p, input_dilation=u, dilation=d)
-        for s, p, u, d in zip(*columns, strict=True)
-    ]
+        raise ShapeError(complaint(name, "causal padding is only implemented for 1D convolutions", got=f"{ndim} axes",
+                                   expected="one space axis", fix="give explicit pairs"))
+    rules = [Rule.of(resolve.flax_conv, operator=name, stride=s, padding=p, input_dilation=u, dilation=d)
+             for s, p, u, d in zip(*columns, strict=True)]
     groups = integer(feature_group_count, name, "feature_group_count", 1)
-    return layer(
-        name, kernel, CONV["flax"], rules, channels_last(ndim), groups=groups, precision=precision, argument="kernel"
-    )
+    return layer(name, kernel, CONV["flax"], rules, channels_last(ndim), groups=groups, precision=precision,
+                 argument="kernel")
 
 
-def ConvTranspose(
-    kernel: Any,
-    strides: Ints | None = None,
-    padding: Padding = "SAME",
-    kernel_dilation: Ints | None = None,
-    transpose_kernel: bool = False,
-    precision: Any = None,
-) -> LinearMap:
+def ConvTranspose(kernel: Any, strides: Ints | None = None, padding: Padding = "SAME",
+                  kernel_dilation: Ints | None = None, transpose_kernel: bool = False,
+                  precision: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] z[n + j*dilation - lo, c]: `flax.nnx.ConvTranspose` without its bias.
 
     z is x with strides - 1 zeros between its samples. "SAME" gives i*stride samples, "VALID" i*stride + max(K-stride,
@@ -107,22 +82,10 @@ def ConvTranspose(
     """
     name = "flax.ConvTranspose"
     ndim = _ndim(kernel, name)
-    columns = (
-        _ints(strides, ndim, name, "strides"),
-        _paddings(padding, ndim, name, _TRANSPOSED),
-        _ints(kernel_dilation, ndim, name, "kernel_dilation"),
-    )
-    rules = [
-        Rule.of(
-            resolve.flax_transpose,
-            operator=name,
-            stride=s,
-            padding=p,
-            dilation=d,
-            transpose_kernel=bool(transpose_kernel),
-        )
-        for s, p, d in zip(*columns, strict=True)
-    ]
+    columns = (_ints(strides, ndim, name, "strides"), _paddings(padding, ndim, name, _TRANSPOSED),
+               _ints(kernel_dilation, ndim, name, "kernel_dilation"))
+    rules = [Rule.of(resolve.flax_transpose, operator=name, stride=s, padding=p, dilation=d,
+                     transpose_kernel=bool(transpose_kernel)) for s, p, d in zip(*columns, strict=True)]
     if padding == "CAUSAL":
         rules[0].place(8, 1)  # refused now, not when bound
     storage = CONV_TRANSPOSE["flax/transpose_kernel=True" if transpose_kernel else "flax"]
@@ -132,15 +95,8 @@ def ConvTranspose(
 def _ndim(kernel: Any, name: str) -> int:
     ndim = numbers(kernel, name, "kernel")[0].ndim - 2
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "kernel has the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="(*window, channels, channels)",
-                fix="give a kernel with a window",
-            )
-        )
+        raise ShapeError(complaint(name, "kernel has the wrong rank", got=f"{ndim + 2} axes",
+                                   expected="(*window, channels, channels)", fix="give a kernel with a window"))
     return ndim
 
 
@@ -153,14 +109,8 @@ def _paddings(padding: Padding, ndim: int, name: str, words: tuple[str, ...]) ->
         return (one_of(padding, words, name, "padding", ", an int, ints or pairs"),) * ndim
     entries = (padding,) * ndim if length(padding) is None else tuple(padding)  # type: ignore[arg-type]
     if len(entries) != ndim:
-        raise ShapeError(
-            complaint(
-                name,
-                "invalid padding format",
-                got=repr(padding),
-                expected=f"a str, an int, or a sequence of {ndim} ints or pairs of ints",
-                fix="give one entry for each space axis",
-            )
-        )
+        raise ShapeError(complaint(name, "invalid padding format", got=repr(padding),
+                                   expected=f"a str, an int, or a sequence of {ndim} ints or pairs of ints",
+                                   fix="give one entry for each space axis"))
     each = [entry if is_pair(entry) else (entry, entry) for entry in entries]
     return tuple(tuple(integer(n, name, "padding") for n in pair) for pair in each)  # type: ignore[union-attr]

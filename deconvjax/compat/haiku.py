@@ -17,15 +17,8 @@ from deconvjax.ops.arguments import integer, integers, numbers, one_of, pairs
 Ints = int | Sequence[int]
 
 
-def ConvND(
-    w: Any,
-    stride: Ints = 1,
-    rate: Ints = 1,
-    padding: str | Sequence[tuple[int, int]] = "SAME",
-    data_format: str = "channels_last",
-    mask: Any = None,
-    feature_group_count: int = 1,
-) -> LinearMap:
+def ConvND(w: Any, stride: Ints = 1, rate: Ints = 1, padding: str | Sequence[tuple[int, int]] = "SAME",
+           data_format: str = "channels_last", mask: Any = None, feature_group_count: int = 1) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] x[n*stride + j*rate - lo, c]: `haiku.ConvND` without its bias.
 
     >>> import numpy as np
@@ -34,37 +27,21 @@ def ConvND(
     """
     name = "haiku.ConvND"
     w, ndim = _masked(w, mask, name)
-    columns = (
-        integers(stride, ndim, name, "stride", 1),
-        _paddings(padding, ndim, name),
-        integers(rate, ndim, name, "rate", 1),
-    )
+    columns = (integers(stride, ndim, name, "stride", 1), _paddings(padding, ndim, name),
+               integers(rate, ndim, name, "rate", 1))
     if ndim and max(columns[0]) > 1 and max(columns[2]) > 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "stride and rate cannot both be greater than 1",
-                got=f"stride={columns[0]}, rate={columns[2]}",
-                expected="one of them 1",
-                fix="deconvjax.conv takes both",
-            )
-        )
-    rules = [
-        Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d)
-        for s, p, d in zip(*columns, strict=True)
-    ]
+        raise ShapeError(complaint(name, "stride and rate cannot both be greater than 1",
+                                   got=f"stride={columns[0]}, rate={columns[2]}", expected="one of them 1",
+                                   fix="deconvjax.conv takes both"))
+    rules = [Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d)
+             for s, p, d in zip(*columns, strict=True)]
     groups = integer(feature_group_count, name, "feature_group_count", 1)
     return layer(name, w, CONV["haiku"], rules, _read(data_format, ndim, name), groups=groups, argument="w")
 
 
-def ConvNDTranspose(
-    w: Any,
-    stride: Ints = 1,
-    output_shape: Ints | None = None,
-    padding: str | Sequence[tuple[int, int]] = "SAME",
-    data_format: str = "channels_last",
-    mask: Any = None,
-) -> LinearMap:
+def ConvNDTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "channels_last",
+                    mask: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.ConvNDTranspose`, `Conv{1,2,3}DTranspose` without bias.
 
     z is x with stride - 1 zeros between its samples.
@@ -87,31 +64,17 @@ def ConvNDTranspose(
     w, ndim = _masked(w, mask, name)
     sizes = (None,) * ndim if output_shape is None else integers(output_shape, ndim, name, "output_shape", 1)
     if output_shape is not None and not isinstance(padding, str):
-        raise ShapeError(
-            complaint(
-                name,
-                "when specifying `output_shape`, padding must be 'VALID' or 'SAME'",
-                got=repr(padding),
-                expected="'VALID' or 'SAME'",
-                fix="drop one of the two",
-            )
-        )
+        raise ShapeError(complaint(name, "when specifying `output_shape`, padding must be 'VALID' or 'SAME'",
+                                   got=repr(padding), expected="'VALID' or 'SAME'", fix="drop one of the two"))
     columns = (integers(stride, ndim, name, "stride", 1), _paddings(padding, ndim, name), sizes)
-    rules = [
-        Rule.of(resolve.haiku_transpose, operator=name, stride=s, padding=p, output_shape=o)
-        for s, p, o in zip(*columns, strict=True)
-    ]
+    rules = [Rule.of(resolve.haiku_transpose, operator=name, stride=s, padding=p, output_shape=o)
+             for s, p, o in zip(*columns, strict=True)]
     return layer(name, w, CONV_TRANSPOSE["haiku"], rules, _read(data_format, ndim, name), argument="w")
 
 
-def Conv1DTranspose(
-    w: Any,
-    stride: Ints = 1,
-    output_shape: Ints | None = None,
-    padding: str | Sequence[tuple[int, int]] = "SAME",
-    data_format: str = "NWC",
-    mask: Any = None,
-) -> LinearMap:
+def Conv1DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NWC",
+                    mask: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv1DTranspose`, a `ConvNDTranspose` of 1 axes.
 
     >>> import numpy as np
@@ -122,14 +85,9 @@ def Conv1DTranspose(
     return ConvNDTranspose(w, stride, output_shape, padding, data_format, mask)
 
 
-def Conv2DTranspose(
-    w: Any,
-    stride: Ints = 1,
-    output_shape: Ints | None = None,
-    padding: str | Sequence[tuple[int, int]] = "SAME",
-    data_format: str = "NHWC",
-    mask: Any = None,
-) -> LinearMap:
+def Conv2DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NHWC",
+                    mask: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv2DTranspose`, a `ConvNDTranspose` of 2 axes.
 
     >>> import numpy as np
@@ -140,14 +98,9 @@ def Conv2DTranspose(
     return ConvNDTranspose(w, stride, output_shape, padding, data_format, mask)
 
 
-def Conv3DTranspose(
-    w: Any,
-    stride: Ints = 1,
-    output_shape: Ints | None = None,
-    padding: str | Sequence[tuple[int, int]] = "SAME",
-    data_format: str = "NDHWC",
-    mask: Any = None,
-) -> LinearMap:
+def Conv3DTranspose(w: Any, stride: Ints = 1, output_shape: Ints | None = None,
+                    padding: str | Sequence[tuple[int, int]] = "SAME", data_format: str = "NDHWC",
+                    mask: Any = None) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, o, c] z[n + j - lo, c]: `haiku.Conv3DTranspose`, a `ConvNDTranspose` of 3 axes.
 
     >>> import numpy as np
@@ -161,39 +114,18 @@ def Conv3DTranspose(
 def _rank(w: Any, ndim: int, name: str) -> None:
     found = numbers(w, name, "w")[0].ndim - 2
     if found != ndim:
-        raise ShapeError(
-            complaint(
-                name,
-                "w has the wrong rank",
-                got=f"{found} space axes",
-                expected=f"{ndim}",
-                fix="use the function for that many axes",
-            )
-        )
+        raise ShapeError(complaint(name, "w has the wrong rank", got=f"{found} space axes", expected=f"{ndim}",
+                                   fix="use the function for that many axes"))
 
 
 def _masked(w: Any, mask: Any, name: str) -> tuple[Any, int]:
     array, _ = numbers(w, name, "w")
     if array.ndim < 3:
-        raise ShapeError(
-            complaint(
-                name,
-                "w has the wrong rank",
-                got=f"{array.ndim} axes",
-                expected="(*window, channels, channels)",
-                fix="give a kernel with a window",
-            )
-        )
+        raise ShapeError(complaint(name, "w has the wrong rank", got=f"{array.ndim} axes",
+                                   expected="(*window, channels, channels)", fix="give a kernel with a window"))
     if mask is not None and np.shape(mask) != tuple(array.shape):
-        raise ShapeError(
-            complaint(
-                name,
-                "mask needs to have the same shape as weights",
-                got=np.shape(mask),
-                expected=tuple(array.shape),
-                fix="give a mask for the whole kernel",
-            )
-        )
+        raise ShapeError(complaint(name, "mask needs to have the same shape as weights", got=np.shape(mask),
+                                   expected=tuple(array.shape), fix="give a mask for the whole kernel"))
     return (w if mask is None else array * mask), array.ndim - 2
 
 
@@ -206,17 +138,10 @@ def _paddings(padding: Any, ndim: int, name: str) -> tuple[Any, ...]:
 def _read(data_format: str, ndim: int, name: str) -> tuple[int, ...]:
     """Haiku takes any name that says where C is."""
     first = data_format == "channels_first" or (isinstance(data_format, str) and data_format[1:2] == "C")
-    last = data_format == "channels_last" or (
-        isinstance(data_format, str) and len(data_format) > 1 and data_format.endswith("C")
-    )
+    last = data_format == "channels_last" or (isinstance(data_format, str) and len(data_format) > 1
+                                              and data_format.endswith("C"))
     if first == last:
-        raise ShapeError(
-            complaint(
-                name,
-                "unable to extract the channel index from data_format",
-                got=repr(data_format),
-                expected="'channels_last', 'channels_first', 'NHWC', 'NCHW', ...",
-                fix="use 'channels_last'",
-            )
-        )
+        raise ShapeError(complaint(name, "unable to extract the channel index from data_format", got=repr(data_format),
+                                   expected="'channels_last', 'channels_first', 'NHWC', 'NCHW', ...",
+                                   fix="use 'channels_last'"))
     return channels_first(ndim) if first else channels_last(ndim)

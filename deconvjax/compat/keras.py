@@ -15,14 +15,8 @@ from deconvjax.ops.arguments import integer, integers, length, one_of
 Ints = int | Sequence[int]
 
 
-def Conv1D(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-    groups: int = 1,
-) -> LinearMap:
+def Conv1D(kernel: Any, strides: Ints = 1, padding: str = "valid", data_format: str = "channels_last",
+           dilation_rate: Ints = 1, groups: int = 1) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] x[n*stride + j*dilation - before, c]: `keras.layers.Conv1D`, "causal" included.
 
     >>> import numpy as np
@@ -32,14 +26,8 @@ def Conv1D(
     return _conv(1, kernel, strides, padding, data_format, dilation_rate, groups)
 
 
-def Conv2D(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-    groups: int = 1,
-) -> LinearMap:
+def Conv2D(kernel: Any, strides: Ints = 1, padding: str = "valid", data_format: str = "channels_last",
+           dilation_rate: Ints = 1, groups: int = 1) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] x[n*stride + j*dilation - before, c]: `keras.layers.Conv2D`.
 
     >>> import numpy as np
@@ -49,14 +37,8 @@ def Conv2D(
     return _conv(2, kernel, strides, padding, data_format, dilation_rate, groups)
 
 
-def Conv3D(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-    groups: int = 1,
-) -> LinearMap:
+def Conv3D(kernel: Any, strides: Ints = 1, padding: str = "valid", data_format: str = "channels_last",
+           dilation_rate: Ints = 1, groups: int = 1) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] x[n*stride + j*dilation - before, c]: `keras.layers.Conv3D`.
 
     >>> import numpy as np
@@ -66,14 +48,8 @@ def Conv3D(
     return _conv(3, kernel, strides, padding, data_format, dilation_rate, groups)
 
 
-def Conv1DTranspose(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    output_padding: Ints | None = None,
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-) -> LinearMap:
+def Conv1DTranspose(kernel: Any, strides: Ints = 1, padding: str = "valid", output_padding: Ints | None = None,
+                    data_format: str = "channels_last", dilation_rate: Ints = 1) -> LinearMap:
     """y[stride*i + dilation*j - before, o] += w[j, o, c] x[i, c]: `keras.layers.Conv1DTranspose`.
 
     Arguments as `Conv2DTranspose`'s.
@@ -85,14 +61,8 @@ def Conv1DTranspose(
     return _transpose(1, kernel, strides, padding, output_padding, data_format, dilation_rate)
 
 
-def Conv2DTranspose(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    output_padding: Ints | None = None,
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-) -> LinearMap:
+def Conv2DTranspose(kernel: Any, strides: Ints = 1, padding: str = "valid", output_padding: Ints | None = None,
+                    data_format: str = "channels_last", dilation_rate: Ints = 1) -> LinearMap:
     """y[stride*i + dilation*j - before, o] += w[j, o, c] x[i, c]: `keras.layers.Conv2DTranspose`.
 
     Args:
@@ -118,14 +88,8 @@ def Conv2DTranspose(
     return _transpose(2, kernel, strides, padding, output_padding, data_format, dilation_rate)
 
 
-def Conv3DTranspose(
-    kernel: Any,
-    strides: Ints = 1,
-    padding: str = "valid",
-    output_padding: Ints | None = None,
-    data_format: str = "channels_last",
-    dilation_rate: Ints = 1,
-) -> LinearMap:
+def Conv3DTranspose(kernel: Any, strides: Ints = 1, padding: str = "valid", output_padding: Ints | None = None,
+                    data_format: str = "channels_last", dilation_rate: Ints = 1) -> LinearMap:
     """y[stride*i + dilation*j - before, o] += w[j, o, c] x[i, c]: `keras.layers.Conv3DTranspose`.
 
     Arguments as `Conv2DTranspose`'s.
@@ -137,44 +101,25 @@ def Conv3DTranspose(
     return _transpose(3, kernel, strides, padding, output_padding, data_format, dilation_rate)
 
 
-def _conv(
-    ndim: int, kernel: Any, strides: Ints, padding: str, data_format: str, dilation_rate: Ints, groups: int
-) -> LinearMap:
+def _conv(ndim: int, kernel: Any, strides: Ints, padding: str, data_format: str, dilation_rate: Ints,
+          groups: int) -> LinearMap:
     name = f"keras.Conv{ndim}D"
     padding = one_of(_lower(padding), ("valid", "same", "causal")[: 3 if ndim == 1 else 2], name, "padding")
     stride, dilation = _steps(ndim, strides, dilation_rate, name)
-    rules = [
-        Rule.of(resolve.keras_conv, operator=name, stride=s, padding=padding, dilation=d)
-        for s, d in zip(stride, dilation, strict=True)
-    ]
-    return layer(
-        name,
-        kernel,
-        CONV["keras"],
-        rules,
-        _read(ndim, data_format, name),
-        groups=integer(groups, name, "groups", 1),
-        argument="kernel",
-    )
+    rules = [Rule.of(resolve.keras_conv, operator=name, stride=s, padding=padding, dilation=d)
+             for s, d in zip(stride, dilation, strict=True)]
+    return layer(name, kernel, CONV["keras"], rules, _read(ndim, data_format, name),
+                 groups=integer(groups, name, "groups", 1), argument="kernel")
 
 
-def _transpose(
-    ndim: int,
-    kernel: Any,
-    strides: Ints,
-    padding: str,
-    output_padding: Ints | None,
-    data_format: str,
-    dilation_rate: Ints,
-) -> LinearMap:
+def _transpose(ndim: int, kernel: Any, strides: Ints, padding: str, output_padding: Ints | None, data_format: str,
+               dilation_rate: Ints) -> LinearMap:
     name = f"keras.Conv{ndim}DTranspose"
     padding = one_of(_lower(padding), ("valid", "same"), name, "padding")
     stride, dilation = _steps(ndim, strides, dilation_rate, name)
     extra = (None,) * ndim if output_padding is None else _each(output_padding, ndim, name, "output_padding", 0)
-    rules = [
-        Rule.of(resolve.keras_transpose, operator=name, stride=s, padding=padding, dilation=d, output_padding=a)
-        for s, d, a in zip(stride, dilation, extra, strict=True)
-    ]
+    rules = [Rule.of(resolve.keras_transpose, operator=name, stride=s, padding=padding, dilation=d, output_padding=a)
+             for s, d, a in zip(stride, dilation, extra, strict=True)]
     for rule in rules:
         rule.place(64, 64)  # an output_padding that is not below its stride is refused now, not when bound
     return layer(name, kernel, CONV_TRANSPOSE["keras"], rules, _read(ndim, data_format, name), argument="kernel")
@@ -184,15 +129,9 @@ def _steps(ndim: int, strides: Ints, dilation_rate: Ints, name: str) -> tuple[tu
     stride = _each(strides, ndim, name, "strides", 1)
     dilation = _each(dilation_rate, ndim, name, "dilation_rate", 1)
     if max(stride) > 1 and max(dilation) > 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "`strides > 1` not supported in conjunction with `dilation_rate > 1`",
-                got=f"strides={stride}, dilation_rate={dilation}",
-                expected="one of them 1",
-                fix="deconvjax.conv and conv_transpose take both",
-            )
-        )
+        raise ShapeError(complaint(name, "`strides > 1` not supported in conjunction with `dilation_rate > 1`",
+                                   got=f"strides={stride}, dilation_rate={dilation}", expected="one of them 1",
+                                   fix="deconvjax.conv and conv_transpose take both"))
     return stride, dilation
 
 

@@ -16,17 +16,10 @@ _LAST = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NHWDC", "HW
 _FIRST = {1: ("NCH", "OIH", "NCH"), 2: ("NCHW", "OIHW", "NCHW"), 3: ("NCHWD", "OIHWD", "NCHWD")}
 
 
-def conv_transpose(
-    rhs: Any,
-    strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None,
-    transpose_kernel: bool = False,
-    precision: Any = None,
-    *,
-    use_consistent_padding: bool = False,
-) -> LinearMap:
+def conv_transpose(rhs: Any, strides: Sequence[int], padding: str | Sequence[tuple[int, int]],
+                   rhs_dilation: Sequence[int] | None = None, dimension_numbers: Any = None,
+                   transpose_kernel: bool = False, precision: Any = None, *,
+                   use_consistent_padding: bool = False) -> LinearMap:
     """y[n, o] = sum_{j,c} w[j, c, o] z[n + j*dilation - lo, c],  z = stuffed x: `lax.conv_transpose`.
 
     z is x with strides - 1 zeros between its samples.
@@ -56,31 +49,17 @@ def conv_transpose(
     if transpose_kernel:  # the letters still say what they said of the forward kernel
         kernel = kernel.translate(str.maketrans("IO", "OI"))
     stride, dilation = _steps(ndim, strides, rhs_dilation, name)
-    rules = [
-        Rule.of(
-            resolve.lax_transpose,
-            operator=name,
-            stride=s,
-            padding=p,
-            dilation=d,
-            use_consistent_padding=bool(use_consistent_padding),
-        )
-        for s, p, d in zip(stride, _paddings(padding, ndim, name), dilation, strict=True)
-    ]
+    rules = [Rule.of(resolve.lax_transpose, operator=name, stride=s, padding=p, dilation=d,
+                     use_consistent_padding=bool(use_consistent_padding))
+             for s, p, d in zip(stride, _paddings(padding, ndim, name), dilation, strict=True)]
     storage = Kernel(kernel, "I" if transpose_kernel else "O", bool(transpose_kernel))
     return layer(name, rhs, storage, rules, lhs, out, precision=precision, argument="rhs")
 
 
-def conv_general_dilated(
-    rhs: Any,
-    window_strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-    lhs_dilation: Sequence[int] | None = None,
-    rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None,
-    feature_group_count: int = 1,
-    precision: Any = None,
-) -> LinearMap:
+def conv_general_dilated(rhs: Any, window_strides: Sequence[int], padding: str | Sequence[tuple[int, int]],
+                         lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,
+                         dimension_numbers: Any = None, feature_group_count: int = 1,
+                         precision: Any = None) -> LinearMap:
     """y[o, n] = sum_{j,c} w[o, c, j] z[c, n*stride + j*dilation - lo]: `lax.conv_general_dilated`.
 
     z is x with lhs_dilation - 1 zeros between its samples. dimension_numbers None is (N, C, *space), (O, I, *k).
@@ -96,10 +75,8 @@ def conv_general_dilated(
     ndim, (lhs, kernel, out) = _numbers(rhs, dimension_numbers, _FIRST, name)
     stride, dilation = _steps(ndim, window_strides, rhs_dilation, name)
     stuffing = (1,) * ndim if lhs_dilation is None else integers(lhs_dilation, ndim, name, "lhs_dilation", 1)
-    rules = [
-        Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d, input_dilation=u)
-        for s, p, d, u in zip(stride, _paddings(padding, ndim, name), dilation, stuffing, strict=True)
-    ]
+    rules = [Rule.of(resolve.lax_conv, operator=name, stride=s, padding=p, dilation=d, input_dilation=u)
+             for s, p, d, u in zip(stride, _paddings(padding, ndim, name), dilation, stuffing, strict=True)]
     groups = integer(feature_group_count, name, "feature_group_count", 1)
     return layer(name, rhs, Kernel(kernel), rules, lhs, out, groups=groups, precision=precision, argument="rhs")
 
@@ -107,21 +84,13 @@ def conv_general_dilated(
 Read = tuple[int, ...]
 
 
-def _numbers(
-    rhs: Any, given: Any, default: dict[int, tuple[str, str, str]], name: str
-) -> tuple[int, tuple[Read, str, Read]]:
+def _numbers(rhs: Any, given: Any, default: dict[int, tuple[str, str, str]],
+             name: str) -> tuple[int, tuple[Read, str, Read]]:
     """(axes of x, order of the kernel, axes of y); the space axes in the order of the kernel's letters."""
     ndim = numbers(rhs, name, "rhs")[0].ndim - 2
     if ndim not in default:
-        raise ShapeError(
-            complaint(
-                name,
-                "rhs has the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="3, 4 or 5 axes",
-                fix="give a kernel with 1 to 3 space axes",
-            )
-        )
+        raise ShapeError(complaint(name, "rhs has the wrong rank", got=f"{ndim + 2} axes", expected="3, 4 or 5 axes",
+                                   fix="give a kernel with 1 to 3 space axes"))
     lhs, kernel, out = _letters(default[ndim] if given is None else given, ndim, name)
     space = [letter for letter in kernel if letter not in "IO"]
     order = "".join(str(space.index(letter)) if letter in space else letter for letter in kernel)
@@ -132,31 +101,18 @@ def _letters(given: Any, ndim: int, name: str) -> tuple[str, str, str]:
     """Three strings; a ConvDimensionNumbers holds positions of (N, C, *space), (O, I, *space), (N, C, *space)."""
     if hasattr(given, "lhs_spec"):
         heads = (("NC", given.lhs_spec), ("OI", given.rhs_spec), ("NC", given.out_spec))
-        each = tuple(
-            "".join(dict(zip(spec, head + "0123456789"[:ndim], strict=True))[i] for i in range(ndim + 2))
-            for head, spec in heads
-        )
+        each = tuple("".join(dict(zip(spec, head + "0123456789"[:ndim], strict=True))[i] for i in range(ndim + 2))
+                     for head, spec in heads)
         return each[0], each[1], each[2]
     right = isinstance(given, (tuple, list)) and len(given) == 3 and all(isinstance(spec, str) for spec in given)
     if right:
         lhs, kernel, out = given
         space = set(kernel) - set("IO")
-        right = (
-            len(space) == ndim
-            and all(len(spec) == ndim + 2 == len(set(spec)) for spec in given)
-            and set(lhs) == set(out) == space | set("NC")
-            and set(kernel) == space | set("IO")
-        )
+        right = (len(space) == ndim and all(len(spec) == ndim + 2 == len(set(spec)) for spec in given)
+                 and set(lhs) == set(out) == space | set("NC") and set(kernel) == space | set("IO"))
     if not right:
-        raise ShapeError(
-            complaint(
-                name,
-                "cannot read dimension_numbers",
-                got=repr(given),
-                expected=f"three strings such as {_LAST[ndim]}",
-                fix="one letter for each axis",
-            )
-        )
+        raise ShapeError(complaint(name, "cannot read dimension_numbers", got=repr(given),
+                                   expected=f"three strings such as {_LAST[ndim]}", fix="one letter for each axis"))
     return given[0], given[1], given[2]
 
 
@@ -167,10 +123,8 @@ def _read(spec: str, space: list[str]) -> Read:
 
 
 def _steps(ndim: int, strides: Any, dilation: Any, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return (
-        integers(strides, ndim, name, "strides", 1),
-        (1,) * ndim if dilation is None else integers(dilation, ndim, name, "rhs_dilation", 1),
-    )
+    return (integers(strides, ndim, name, "strides", 1),
+            (1,) * ndim if dilation is None else integers(dilation, ndim, name, "rhs_dilation", 1))
 
 
 def _paddings(padding: Any, ndim: int, name: str) -> tuple[Any, ...]:

@@ -15,15 +15,8 @@ from deconvjax.ops.arguments import integers, numbers
 Ints = int | Sequence[int]
 
 
-def deconvolution(
-    weights: Any,
-    dst: Ints,
-    strides: Ints = 1,
-    padding_l: Ints = 0,
-    padding_r: Ints = 0,
-    dilates: Ints = 0,
-    groups: int = 1,
-) -> LinearMap:
+def deconvolution(weights: Any, dst: Ints, strides: Ints = 1, padding_l: Ints = 0, padding_r: Ints = 0,
+                  dilates: Ints = 0, groups: int = 1) -> LinearMap:
     """y[o, stride*i + (dilate+1)*j - padding_l] += w[o, c, j] x[c, i]: `dnnl::deconvolution_forward`.
 
     Args:
@@ -44,26 +37,12 @@ def deconvolution(
     name = "onednn.deconvolution"
     ndim = numbers(weights, name, "weights")[0].ndim - 2 - (groups != 1)
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "weights have the wrong rank",
-                got=f"{ndim + 2} axes",
-                expected="(O, I, *k) or (g, O/g, I/g, *k)",
-                fix="give weights with a window",
-            )
-        )
-    columns = (
-        integers(strides, ndim, name, "strides", 1),
-        integers(padding_l, ndim, name, "padding_l", 0),
-        integers(padding_r, ndim, name, "padding_r", 0),
-        integers(dilates, ndim, name, "dilates", 0),
-        integers(dst, ndim, name, "dst", 1),
-    )
-    rules = [
-        Rule.of(resolve.onednn_deconvolution, operator=name, stride=s, pad_left=a, pad_right=b, dilation=d, dst=o)
-        for s, a, b, d, o in zip(*columns, strict=True)
-    ]
-    return layer(
-        name, weights, CONV_TRANSPOSE["onednn"], rules, channels_first(ndim), groups=groups, argument="weights"
-    )
+        raise ShapeError(complaint(name, "weights have the wrong rank", got=f"{ndim + 2} axes",
+                                   expected="(O, I, *k) or (g, O/g, I/g, *k)", fix="give weights with a window"))
+    columns = (integers(strides, ndim, name, "strides", 1), integers(padding_l, ndim, name, "padding_l", 0),
+               integers(padding_r, ndim, name, "padding_r", 0), integers(dilates, ndim, name, "dilates", 0),
+               integers(dst, ndim, name, "dst", 1))
+    rules = [Rule.of(resolve.onednn_deconvolution, operator=name, stride=s, pad_left=a, pad_right=b, dilation=d, dst=o)
+             for s, a, b, d, o in zip(*columns, strict=True)]
+    return layer(name, weights, CONV_TRANSPOSE["onednn"], rules, channels_first(ndim), groups=groups,
+                 argument="weights")

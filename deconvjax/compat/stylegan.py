@@ -28,9 +28,8 @@ from deconvjax.ops.arguments import integers, length, numbers
 Ints = int | Sequence[int]
 
 
-def setup_filter(
-    f: Any, normalize: bool = True, flip_filter: bool = False, gain: float = 1, separable: bool | None = None
-) -> Any:
+def setup_filter(f: Any, normalize: bool = True, flip_filter: bool = False, gain: float = 1,
+                 separable: bool | None = None) -> Any:
     """f <- f / sum(f) * gain^(ndim/2), as a matrix unless it has 8 taps or more: `upfirdn2d.setup_filter`.
 
     Args:
@@ -45,15 +44,8 @@ def setup_filter(
     """
     taps, weak = numbers([1] if f is None else f, "stylegan.setup_filter", "f")
     if taps.ndim not in (0, 1, 2):
-        raise ShapeError(
-            complaint(
-                "stylegan.setup_filter",
-                "a filter has one or two axes",
-                got=f"{taps.ndim}",
-                expected="1-D or 2-D taps",
-                fix="give the taps of one axis, or of both",
-            )
-        )
+        raise ShapeError(complaint("stylegan.setup_filter", "a filter has one or two axes", got=f"{taps.ndim}",
+                                   expected="1-D or 2-D taps", fix="give the taps of one axis, or of both"))
     taps = taps.reshape(1) if taps.ndim == 0 else taps
     if weak:
         taps = taps.astype(np.float64)
@@ -67,9 +59,8 @@ def setup_filter(
     return taps * gain ** (taps.ndim / 2)
 
 
-def upfirdn2d(
-    f: Any, up: Ints = 1, down: Ints = 1, padding: Ints = 0, flip_filter: bool = False, gain: float = 1
-) -> LinearMap:
+def upfirdn2d(f: Any, up: Ints = 1, down: Ints = 1, padding: Ints = 0, flip_filter: bool = False,
+              gain: float = 1) -> LinearMap:
     """y[n] = gain * sum_j f[j] z[n*down + (k-1-j) - lo],  z = x with up-1 zeros after every sample: `upfirdn2d`.
 
     Args:
@@ -91,15 +82,8 @@ def upfirdn2d(
     x0, x1, y0, y1 = _padding(padding, name)
     taps, weak = numbers([[1]] if f is None else f, name, "f")
     if taps.ndim not in (1, 2):
-        raise ShapeError(
-            complaint(
-                name,
-                "a filter has one or two axes",
-                got=f"{taps.ndim}",
-                expected="1-D or 2-D taps",
-                fix="use setup_filter",
-            )
-        )
+        raise ShapeError(complaint(name, "a filter has one or two axes", got=f"{taps.ndim}", expected="1-D or 2-D taps",
+                                   fix="use setup_filter"))
     if gain != 1:
         taps = taps * np.float64(gain) ** (taps.ndim / 2) if weak else taps * gain ** (taps.ndim / 2)
     rows = Rate(up_y, down_y, lo=y0, hi=y1 + up_y - 1)
@@ -107,9 +91,8 @@ def upfirdn2d(
     flip = not flip_filter
     if taps.ndim == 2:
         return Stage(taps, (rows, columns), (-2, -1), flip=flip, weak=weak)
-    return reduce(
-        matmul, [Stage(taps, (rate,), (axis,), flip=flip, weak=weak) for rate, axis in ((columns, -1), (rows, -2))]
-    )
+    return reduce(matmul, [Stage(taps, (rate,), (axis,), flip=flip, weak=weak)
+                           for rate, axis in ((columns, -1), (rows, -2))])
 
 
 def filter2d(f: Any, padding: Ints = 0, flip_filter: bool = False, gain: float = 1) -> LinearMap:
@@ -139,12 +122,8 @@ def upsample2d(f: Any, up: Ints = 2, padding: Ints = 0, flip_filter: bool = Fals
     name = "stylegan.upsample2d"
     (up_x, up_y), (width, height) = _pair(up, name, "up"), _size(f, name)
     x0, x1, y0, y1 = _padding(padding, name)
-    pads = (
-        x0 + (width + up_x - 1) // 2,
-        x1 + (width - up_x) // 2,
-        y0 + (height + up_y - 1) // 2,
-        y1 + (height - up_y) // 2,
-    )
+    pads = (x0 + (width + up_x - 1) // 2, x1 + (width - up_x) // 2,
+            y0 + (height + up_y - 1) // 2, y1 + (height - up_y) // 2)
     return upfirdn2d(f, up=(up_x, up_y), padding=pads, flip_filter=flip_filter, gain=gain * up_x * up_y)
 
 
@@ -157,12 +136,8 @@ def downsample2d(f: Any, down: Ints = 2, padding: Ints = 0, flip_filter: bool = 
     name = "stylegan.downsample2d"
     (down_x, down_y), (width, height) = _pair(down, name, "down"), _size(f, name)
     x0, x1, y0, y1 = _padding(padding, name)
-    pads = (
-        x0 + (width - down_x + 1) // 2,
-        x1 + (width - down_x) // 2,
-        y0 + (height - down_y + 1) // 2,
-        y1 + (height - down_y) // 2,
-    )
+    pads = (x0 + (width - down_x + 1) // 2, x1 + (width - down_x) // 2,
+            y0 + (height - down_y + 1) // 2, y1 + (height - down_y) // 2)
     return upfirdn2d(f, down=(down_x, down_y), padding=pads, flip_filter=flip_filter, gain=gain)
 
 
@@ -170,15 +145,8 @@ def _size(f: Any, name: str) -> tuple[int, int]:
     """(width, height) of a filter."""
     shape = (1, 1) if f is None else tuple(jnp.shape(f) if hasattr(f, "shape") else np.shape(f))
     if len(shape) not in (1, 2):
-        raise ShapeError(
-            complaint(
-                name,
-                "a filter has one or two axes",
-                got=f"shape {shape}",
-                expected="1-D or 2-D taps",
-                fix="use setup_filter",
-            )
-        )
+        raise ShapeError(complaint(name, "a filter has one or two axes", got=f"shape {shape}",
+                                   expected="1-D or 2-D taps", fix="use setup_filter"))
     return shape[-1], shape[0]
 
 

@@ -15,14 +15,8 @@ from deconvjax.ops.arguments import integers, length, numbers, one_of, pairs
 Ints = int | Sequence[int]
 
 
-def conv1d_transpose(
-    filters: Any,
-    output_shape: Ints,
-    strides: Ints,
-    padding: str = "SAME",
-    data_format: str = "NWC",
-    dilations: Ints | None = None,
-) -> LinearMap:
+def conv1d_transpose(filters: Any, output_shape: Ints, strides: Ints, padding: str = "SAME", data_format: str = "NWC",
+                     dilations: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - before] += w[j, o, c] x[i, c]: `tf.nn.conv1d_transpose`.
 
     Arguments as `conv2d_transpose`'s; data_format "NWC" or "NCW".
@@ -34,14 +28,8 @@ def conv1d_transpose(
     return _transpose(1, filters, output_shape, strides, padding, data_format, dilations)
 
 
-def conv2d_transpose(
-    filters: Any,
-    output_shape: Ints,
-    strides: Ints,
-    padding: str | Sequence[Any] = "SAME",
-    data_format: str = "NHWC",
-    dilations: Ints | None = None,
-) -> LinearMap:
+def conv2d_transpose(filters: Any, output_shape: Ints, strides: Ints, padding: str | Sequence[Any] = "SAME",
+                     data_format: str = "NHWC", dilations: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - before] += w[j, o, c] x[i, c]: `tf.nn.conv2d_transpose`.
 
     Args:
@@ -68,14 +56,8 @@ def conv2d_transpose(
     return _transpose(2, filters, output_shape, strides, padding, data_format, dilations)
 
 
-def conv3d_transpose(
-    filters: Any,
-    output_shape: Ints,
-    strides: Ints,
-    padding: str = "SAME",
-    data_format: str = "NDHWC",
-    dilations: Ints | None = None,
-) -> LinearMap:
+def conv3d_transpose(filters: Any, output_shape: Ints, strides: Ints, padding: str = "SAME",
+                     data_format: str = "NDHWC", dilations: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - before] += w[j, o, c] x[i, c]: `tf.nn.conv3d_transpose`.
 
     Arguments as `conv2d_transpose`'s; data_format "NDHWC" or "NCDHW".
@@ -87,9 +69,8 @@ def conv3d_transpose(
     return _transpose(3, filters, output_shape, strides, padding, data_format, dilations)
 
 
-def _transpose(
-    ndim: int, filters: Any, output_shape: Ints, strides: Ints, padding: Any, data_format: str, dilations: Ints | None
-) -> LinearMap:
+def _transpose(ndim: int, filters: Any, output_shape: Ints, strides: Ints, padding: Any, data_format: str,
+               dilations: Ints | None) -> LinearMap:
     name, space = f"tensorflow.conv{ndim}d_transpose", "DHW"[-ndim:]
     formats = (f"N{space}C", f"NC{space}")
     last = one_of(data_format, formats, name, "data_format") == formats[0]
@@ -100,25 +81,14 @@ def _transpose(
         channels = integers((output_shape[read[-1]],), 1, name, "output_shape", 1)[0]  # type: ignore[index]
         groups, spare = divmod(channels, array.shape[-2])
         if spare:
-            raise ShapeError(
-                complaint(
-                    name,
-                    "output_shape does not match the output channels of filters",
-                    got=f"{channels} channels, filters of shape {tuple(array.shape)}",
-                    expected=f"{array.shape[-2]} (or a multiple: groups)",
-                    fix="check output_shape",
-                )
-            )
-    columns = (
-        _space(strides, ndim, read, name, "strides"),
-        _paddings(padding, ndim, last, name),
-        _space(1 if dilations is None else dilations, ndim, read, name, "dilations"),
-        _space(output_shape, ndim, read, name, "output_shape"),
-    )
-    rules = [
-        Rule.of(resolve.tensorflow_transpose, operator=name, stride=s, padding=p, dilation=d, output_shape=o)
-        for s, p, d, o in zip(*columns, strict=True)
-    ]
+            raise ShapeError(complaint(name, "output_shape does not match the output channels of filters",
+                                       got=f"{channels} channels, filters of shape {tuple(array.shape)}",
+                                       expected=f"{array.shape[-2]} (or a multiple: groups)", fix="check output_shape"))
+    columns = (_space(strides, ndim, read, name, "strides"), _paddings(padding, ndim, last, name),
+               _space(1 if dilations is None else dilations, ndim, read, name, "dilations"),
+               _space(output_shape, ndim, read, name, "output_shape"))
+    rules = [Rule.of(resolve.tensorflow_transpose, operator=name, stride=s, padding=p, dilation=d, output_shape=o)
+             for s, p, d, o in zip(*columns, strict=True)]
     return layer(name, filters, kernel, rules, read, groups=groups, argument="filters")
 
 
@@ -129,28 +99,14 @@ def _space(value: Ints, ndim: int, read: tuple[int, ...], name: str, argument: s
         value = tuple(value)  # type: ignore[arg-type]
         others = (value[0], value[read[-1]])
         if argument != "output_shape" and others != (1, 1):
-            raise ShapeError(
-                complaint(
-                    name,
-                    f"{argument} of the batch and channel axes must be 1",
-                    got=value,
-                    expected="1 for N and C",
-                    fix=f"give {argument} for the space axes only",
-                )
-            )
+            raise ShapeError(complaint(name, f"{argument} of the batch and channel axes must be 1", got=value,
+                                       expected="1 for N and C", fix=f"give {argument} for the space axes only"))
         value = [value[axis] for axis in read[:-1]]
     elif count == 1:
         value = value[0]  # type: ignore[index]
     elif count is None and argument == "output_shape" and ndim > 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "output_shape needs a size for each axis",
-                got=value,
-                expected=f"{ndim} or {ndim + 2} sizes",
-                fix="give the sizes of the space axes",
-            )
-        )
+        raise ShapeError(complaint(name, "output_shape needs a size for each axis", got=value,
+                                   expected=f"{ndim} or {ndim + 2} sizes", fix="give the sizes of the space axes"))
     return integers(value, ndim, name, argument, 1)
 
 
@@ -158,25 +114,11 @@ def _paddings(padding: Any, ndim: int, last: bool, name: str) -> tuple[Any, ...]
     if isinstance(padding, str):
         return (one_of(padding, ("SAME", "VALID"), name, "padding", " or four pairs" if ndim == 2 else ""),) * ndim
     if ndim != 2:
-        raise ShapeError(
-            complaint(
-                name,
-                "explicit padding is only in conv2d_transpose",
-                got=repr(padding),
-                expected="'SAME' or 'VALID'",
-                fix="use deconvjax.conv_transpose with pairs",
-            )
-        )
+        raise ShapeError(complaint(name, "explicit padding is only in conv2d_transpose", got=repr(padding),
+                                   expected="'SAME' or 'VALID'", fix="use deconvjax.conv_transpose with pairs"))
     every = pairs(padding, ndim + 2, name, "padding", 0)
     inner = every[1:-1] if last else every[2:]
     if (every[0], every[-1] if last else every[1]) != ((0, 0), (0, 0)):
-        raise ShapeError(
-            complaint(
-                name,
-                "batch and channel axes cannot be padded",
-                got=padding,
-                expected="(0, 0) for N and C",
-                fix="pad the space axes only",
-            )
-        )
+        raise ShapeError(complaint(name, "batch and channel axes cannot be padded", got=padding,
+                                   expected="(0, 0) for N and C", fix="pad the space axes only"))
     return inner

@@ -31,13 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `deconvjax demo`."""
     parser.add_argument("--out", type=Path, default=Path("demo-report"), metavar="DIR", help="folder for the results")
     parser.add_argument("--steps", type=_at_least(1), default=1200, metavar="N", help="training steps")
-    parser.add_argument(
-        "--segmentation-steps",
-        type=_at_least(0),
-        default=4200,
-        metavar="N",
-        help="training steps of the segmentation network; 0 leaves it out",
-    )
+    parser.add_argument("--segmentation-steps", type=_at_least(0), default=4200, metavar="N",
+                        help="training steps of the segmentation network; 0 leaves it out")
     parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of both trainings")
 
 
@@ -51,12 +46,10 @@ def run(options: argparse.Namespace) -> int:
         print(f"deconvjax demo: cannot write into --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 1
     report = Report("A deconvolution layer is not a deconvolution", options.out)
-    report.paragraph(
-        "It is the transpose of a strided convolution. Below, a camera that blurs and decimates is "
-        "composed as a linear map, its transpose is checked and shown not to be its inverse, and a "
-        "transposed convolution learns from photographs to undo as much of the camera as it can. "
-        "Then a network made of such layers learns to say what every pixel shows."
-    )
+    report.paragraph("It is the transpose of a strided convolution. Below, a camera that blurs and decimates is "
+                     "composed as a linear map, its transpose is checked and shown not to be its inverse, and a "
+                     "transposed convolution learns from photographs to undo as much of the camera as it can. "
+                     "Then a network made of such layers learns to say what every pixel shows.")
     show_operator(report)
     show_transpose(report)
     table, losses, model = learn(report, options.steps, options.seed)
@@ -65,24 +58,12 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.monotonic() - started
     versions = f"Python {platform.python_version()}, jax {jax.__version__}, flax {flax.__version__}"
     report.heading("How this page was made")
-    report.text(
-        f"python -m deconvjax demo --steps {options.steps} --segmentation-steps {steps} --seed {options.seed}\n"
-        f"{seconds:.0f} s, {versions}"
-    )
+    report.text(f"python -m deconvjax demo --steps {options.steps} --segmentation-steps {steps} --seed {options.seed}\n"
+                f"{seconds:.0f} s, {versions}")
     np.save(options.out / "taps.npy", np.asarray(model.taps[...])[..., 0, 0])
-    (options.out / "results.json").write_text(
-        json.dumps(
-            {
-                "psnr": table,
-                "losses": losses,
-                "steps": options.steps,
-                "seed": options.seed,
-                "seconds": round(seconds, 1),
-                "segmentation": scores,
-            },
-            indent=1,
-        )
-    )
+    (options.out / "results.json").write_text(json.dumps(
+        {"psnr": table, "losses": losses, "steps": options.steps, "seed": options.seed, "seconds": round(seconds, 1),
+         "segmentation": scores}, indent=1))
     print(f"\n{report.write()}   {seconds:.0f} s")
     return 0
 
@@ -95,19 +76,11 @@ def show_operator(report: Report) -> None:
     small = camera(axes=1, sigma=1.2, border="same").on((12,))
     matrix = np.array2string(np.asarray(small.matrix()).round(2), suppress_small=True, max_line_width=200)
     transpose = np.array2string(np.asarray(small.T.matrix()).round(2), suppress_small=True, max_line_width=200)
-    _say(
-        report,
-        "1  The camera: blur, then keep every fourth sample of every fourth row",
-        f"A   = {a}\nA.T = {a.T}",
-        str(adjoint),
-        f"A small one, {small}, as a matrix, and its transpose:\n{matrix}\n\n{transpose}",
-    )
-    report.picture(
-        "matrix",
-        pictures.matrices(np.asarray(small.matrix())),
-        "The small camera as a matrix: every "
-        "output reads a blurred stretch of the input. Its transpose: every sample paints that stretch.",
-    )
+    _say(report, "1  The camera: blur, then keep every fourth sample of every fourth row",
+         f"A   = {a}\nA.T = {a.T}", str(adjoint),
+         f"A small one, {small}, as a matrix, and its transpose:\n{matrix}\n\n{transpose}")
+    report.picture("matrix", pictures.matrices(np.asarray(small.matrix())), "The small camera as a matrix: every "
+                   "output reads a blurred stretch of the input. Its transpose: every sample paints that stretch.")
 
 
 def show_transpose(report: Report) -> None:
@@ -116,26 +89,16 @@ def show_transpose(report: Report) -> None:
     a = camera().along(SPACE).on(image)
     seen = np.asarray(a(image))
     back = np.asarray(a.T(seen)) * FACTOR**2
-    _say(
-        report,
-        "2  The transpose is not the inverse",
-        f"x {image.shape}   A x {seen.shape}   A.T A x {back.shape}\n"
-        f"{FACTOR**2} A.T A x against x: {psnr(back, image):.2f} dB, "
-        f"relative error {np.linalg.norm(back - image) / np.linalg.norm(image):.1%}",
-    )
-    shown = [
-        (f"x   {_size(image)}", image),
-        (f"A x   {_size(seen)}", seen),
-        (f"{FACTOR**2} · Aᵀ A x   {_size(back)}", back),
-    ]
-    report.picture(
-        "transpose",
-        pictures.row(shown, 4.2),
-        "A photograph, what the camera keeps of it, and the "
-        f"transpose of the camera applied to that (times {FACTOR**2}, or it would be dark): samples are "
-        "back in their places, each painted as a blob: blurred once more, and with the "
-        "checkerboard that transposed convolutions are known for.",
-    )
+    _say(report, "2  The transpose is not the inverse",
+         f"x {image.shape}   A x {seen.shape}   A.T A x {back.shape}\n"
+         f"{FACTOR**2} A.T A x against x: {psnr(back, image):.2f} dB, "
+         f"relative error {np.linalg.norm(back - image) / np.linalg.norm(image):.1%}")
+    shown = [(f"x   {_size(image)}", image), (f"A x   {_size(seen)}", seen),
+             (f"{FACTOR**2} · Aᵀ A x   {_size(back)}", back)]
+    report.picture("transpose", pictures.row(shown, 4.2), "A photograph, what the camera keeps of it, and the "
+                   f"transpose of the camera applied to that (times {FACTOR**2}, or it would be dark): samples are "
+                   "back in their places, each painted as a blob: blurred once more, and with the "
+                   "checkerboard that transposed convolutions are known for.")
 
 
 def learn(report: Report, steps: int, seed: int) -> tuple[dict[str, dict[str, float]], list[float], Upsampler]:
@@ -145,11 +108,8 @@ def learn(report: Report, steps: int, seed: int) -> tuple[dict[str, dict[str, fl
     high = planes([photograph(name, FACTOR) for name in TRAINING])
     a = camera().along(SPACE)
     patches = Patches([np.asarray(a(plane)) for plane in high], high, model.reach)
-    _say(
-        report,
-        f"3  Learning to undo it: {start.shape[0]}x{start.shape[1]} taps of a transposed convolution",
-        f"photographs to learn from: {', '.join(TRAINING)}\nphotographs never seen:    {', '.join(HELD_OUT)}",
-    )
+    _say(report, f"3  Learning to undo it: {start.shape[0]}x{start.shape[1]} taps of a transposed convolution",
+         f"photographs to learn from: {', '.join(TRAINING)}\nphotographs never seen:    {', '.join(HELD_OUT)}")
     losses = train(model, patches, steps=steps, seed=seed)
     table: dict[str, dict[str, float]] = {}
     views = {}
@@ -166,22 +126,14 @@ def learn(report: Report, steps: int, seed: int) -> tuple[dict[str, dict[str, fl
     gain = table["mean"]["learned"] - table["mean"]["cubic"]
     print(f"learned over cubic: {gain:+.2f} dB on average")
     report.table(table, "PSNR, dB")
-    report.paragraph(
-        f"Learned over cubic: {gain:+.2f} dB on average, on photographs that were not trained on. The "
-        "learned layer is linear, as the others are; it knows the blur and the statistics of photographs."
-    )
+    report.paragraph(f"Learned over cubic: {gain:+.2f} dB on average, on photographs that were not trained on. The "
+                     "learned layer is linear, as the others are; it knows the blur and the statistics of photographs.")
     report.picture("psnr", pictures.bars({name: table[name] for name in HELD_OUT}), "Photographs never trained on.")
     for name, view in views.items():
-        report.picture(
-            f"zoom-{name}",
-            pictures.row(view, 2.4),
-            f"{name}: a part of it, each method's own picture; the figures are for the whole photograph.",
-        )
-    report.picture(
-        "taps",
-        pictures.taps(start, np.asarray(model.taps[...])[..., 0, 0]),
-        "The taps before and after. Negative lobes around the peak undo the blur.",
-    )
+        report.picture(f"zoom-{name}", pictures.row(view, 2.4), f"{name}: a part of it, each method's own picture; the "
+                       "figures are for the whole photograph.")
+    report.picture("taps", pictures.taps(start, np.asarray(model.taps[...])[..., 0, 0]),
+                   "The taps before and after. Negative lobes around the peak undo the blur.")
     report.picture("learning", pictures.learning(losses), "The course of the training.")
     (report.folder / "psnr.txt").write_text(text + "\n")
     return table, losses, model

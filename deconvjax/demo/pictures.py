@@ -20,9 +20,8 @@ def row(panels: Panels, width: float = 3.2) -> Figure:
     """
     aspect = max(picture.shape[0] / picture.shape[1] for _, picture in panels)
     with drawing("light"):
-        figure, axes = blank(
-            width * len(panels), width * aspect + 0.35 * (1 + max(t.count("\n") for t, _ in panels)), len(panels)
-        )
+        figure, axes = blank(width * len(panels), width * aspect + 0.35 * (1 + max(t.count("\n") for t, _ in panels)),
+                             len(panels))
         for axis, (title, picture) in zip(axes, panels, strict=True):
             axis.imshow(np.clip(picture, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_title(title, fontsize=10)
@@ -59,10 +58,8 @@ def zoom(picture: np.ndarray, centre: tuple[float, float], side: int = 96, facto
     >>> zoom(np.zeros((100, 200, 3)), (0.5, 1.0), side=40, factor=4).shape
     (10, 10, 3)
     """
-    starts = [
-        min(max(int(c * n * factor) - side // 2, 0), n * factor - side) // factor
-        for c, n in zip(centre, picture.shape, strict=False)
-    ]
+    starts = [min(max(int(c * n * factor) - side // 2, 0), n * factor - side) // factor
+              for c, n in zip(centre, picture.shape, strict=False)]
     size = side // factor
     return picture[starts[0] : starts[0] + size, starts[1] : starts[1] + size]
 
@@ -144,9 +141,8 @@ def bars(table: Mapping[str, Mapping[str, float]]) -> Figure:
         figure, (axis,) = blank(8, 3.4)
         for i, method in enumerate(methods):
             places = np.arange(len(table)) + (i - (len(methods) - 1) / 2) * 0.2
-            drawn = axis.bar(
-                places, [row[method] for row in table.values()], 0.19, color=colours.cycle[i], label=method
-            )
+            drawn = axis.bar(places, [row[method] for row in table.values()], 0.19, color=colours.cycle[i],
+                             label=method)
             axis.bar_label(drawn, fmt="%.1f", fontsize=7, padding=1)
         values = [value for row in table.values() for value in row.values()]
         axis.set_ylim(np.floor(min(values)) - 1, np.ceil(max(values)) + 1)

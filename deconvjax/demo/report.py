@@ -46,10 +46,8 @@ class Report:
         path = self.folder / f"{name}.png"
         figure.savefig(path, dpi=110)
         data = base64.b64encode(path.read_bytes()).decode()
-        self.parts.append(
-            f'<figure><img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{data}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
+        self.parts.append(f'<figure><img alt="{html.escape(caption, quote=True)}" src="data:image/png;base64,{data}">'
+                          f"<figcaption>{html.escape(caption)}</figcaption></figure>")
 
     def table(self, rows: dict[str, dict[str, float]], first: str) -> None:
         """Numbers by row and column; the largest of a row is bold."""
@@ -57,9 +55,8 @@ class Report:
         head = "".join(f"<th>{html.escape(column)}</th>" for column in [first, *columns])
         body = "".join(
             f"<tr><td>{html.escape(name)}</td>"
-            + "".join(f"<td{' class=best' if row[c] == max(row.values()) else ''}>{row[c]:.2f}</td>" for c in columns)
-            + "</tr>"
-            for name, row in rows.items()
+            + "".join(f'<td{" class=best" if row[c] == max(row.values()) else ""}>{row[c]:.2f}</td>' for c in columns)
+            + "</tr>" for name, row in rows.items()
         )
         self.parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
@@ -70,8 +67,6 @@ class Report:
         path.write_text(
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
             f'content="width=device-width"><title>{title}</title><style>{STYLE}</style></head>\n<body><h1>{title}</h1>\n'
-            + "\n".join(self.parts)
-            + "\n</body></html>\n",
-            encoding="utf-8",
+            + "\n".join(self.parts) + "\n</body></html>\n", encoding="utf-8",
         )
         return path

@@ -29,9 +29,8 @@ def recipe(steps: int, seed: int) -> Config:
     >>> recipe(10, 0).head
     'fcn8s'
     """
-    return dataclasses.replace(
-        Config(), steps=steps, seed=seed, evaluate_every=steps, save_every=steps, validation_count=SCENES
-    )
+    return dataclasses.replace(Config(), steps=steps, seed=seed, evaluate_every=steps, save_every=steps,
+                               validation_count=SCENES)
 
 
 def segment(report: Report, config: Config) -> dict[str, Any]:
@@ -42,11 +41,9 @@ def segment(report: Report, config: Config) -> dict[str, Any]:
     learned_from = ", ".join(PHOTOGRAPHS["train"])
     never_seen = ", ".join(PHOTOGRAPHS["validation"])
     report.heading(HEADING)
-    told = (
-        f"scenes of handwritten digits over photographs: {learned_from}\n"
-        f"scored on digits of other writers over:        {never_seen}\n"
-        f"{config.steps} steps of {config.batch} scenes, seed {config.seed}"
-    )
+    told = (f"scenes of handwritten digits over photographs: {learned_from}\n"
+            f"scored on digits of other writers over:        {never_seen}\n"
+            f"{config.steps} steps of {config.batch} scenes, seed {config.seed}")
     print(told + "\n")
     train(config, out)
     trainer = trainer_of(config, len(Digits.classes))
@@ -57,16 +54,11 @@ def segment(report: Report, config: Config) -> dict[str, Any]:
     line = f"mean IU {scores['mean_iu']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f} on {len(scenes)} scenes"
     print(f"{line} whose digits and photographs were never trained on")
     report.text(f"{told}\n{line}")
-    report.paragraph(
-        "Every upsampling in this network is a map like the ones above: bilinear, aligned by where the "
-        "samples of each feature map sit in the image, its transpose used to train what lies below."
-    )
+    report.paragraph("Every upsampling in this network is a map like the ones above: bilinear, aligned by where the "
+                     "samples of each feature map sit in the image, its transpose used to train what lies below.")
     report.table({"IU": by_class | {"mean": scores["mean_iu"]}}, "class")
-    report.picture(
-        "scenes",
-        pictures.scenes(_shown(predict, scenes)),
-        "Scenes never seen, what is there, and what the network says. Thin rims are not counted.",
-    )
+    report.picture("scenes", pictures.scenes(_shown(predict, scenes)),
+                   "Scenes never seen, what is there, and what the network says. Thin rims are not counted.")
     return {**scores, "class_iu": by_class, "steps": config.steps, "seed": config.seed, "scenes": len(scenes)}
 
 
@@ -74,11 +66,8 @@ def _shown(predict: Any, scenes: Digits) -> dict[str, list[np.ndarray]]:
     """Rows of pictures by name."""
     samples = [scenes[i] for i in range(min(SHOWN, len(scenes)))]
     guesses = np.asarray(predict(jnp.asarray(np.stack([s.image for s in samples]))).argmax(-1))
-    return {
-        "scene": [s.image for s in samples],
-        "truth": [overlay(s.image, s.mask, 0.9) for s in samples],
-        "predicted": [overlay(s.image, guess, 0.9) for s, guess in zip(samples, guesses, strict=True)],
-    }
+    return {"scene": [s.image for s in samples], "truth": [overlay(s.image, s.mask, 0.9) for s in samples],
+            "predicted": [overlay(s.image, guess, 0.9) for s, guess in zip(samples, guesses, strict=True)]}
 
 
 def _forget(out: Path) -> None:

@@ -13,15 +13,6 @@ from deconvjax.draw.spectrum import spectrum
 from deconvjax.draw.upsamplers import upsamplers
 
 __all__ = [
-    "animate",
-    "arithmetic",
-    "chain",
-    "checkerboard",
-    "contributions",
-    "explore",
-    "figures",
-    "interact",
-    "matrix",
-    "spectrum",
-    "upsamplers",
+    "animate", "arithmetic", "chain", "checkerboard", "contributions", "explore", "figures",
+    "interact", "matrix", "spectrum", "upsamplers",
 ]

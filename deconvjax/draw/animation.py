@@ -18,9 +18,8 @@ from deconvjax.draw.style import drawing
 from deconvjax.errors import complaint
 
 
-def animate(
-    a: LinearMap, path: str | Path, *, seconds: float = 0.5, x: Any = None, unread: int = 0, theme: str = "light"
-) -> Path:
+def animate(a: LinearMap, path: str | Path, *, seconds: float = 0.5, x: Any = None, unread: int = 0,
+            theme: str = "light") -> Path:
     """frame[n] = arithmetic(A, step=n), one for each output sample in row-major order, written to `path`.
 
     Args:
@@ -38,27 +37,16 @@ def animate(
     """
     target = Path(path)
     if target.suffix not in (".gif", ".html"):
-        raise ValueError(
-            complaint(
-                "draw.animate",
-                "the suffix chooses the format",
-                got=repr(target.suffix),
-                expected=".gif or .html",
-                fix=f"write to {target.with_suffix('.gif').name}",
-            )
-        )
+        raise ValueError(complaint("draw.animate", "the suffix chooses the format", got=repr(target.suffix),
+                                   expected=".gif or .html", fix=f"write to {target.with_suffix('.gif').name}"))
     with drawing(theme) as colours:
         figure, shown = scene(a, colours, x=x, unread=unread)
         steps = math.prod(shown.outs)
         if target.suffix == ".gif":
             _gif(figure, shown, steps, target, seconds)
         else:
-            film = FuncAnimation(
-                figure,
-                lambda step: shown.show(step) or [],
-                frames=steps,  # type: ignore[arg-type]
-                interval=1000 * seconds,
-            )
+            film = FuncAnimation(figure, lambda step: shown.show(step) or [], frames=steps,  # type: ignore[arg-type]
+                                 interval=1000 * seconds)
             target.write_text(film.to_jshtml(fps=max(1, round(1 / seconds))), encoding="utf-8")
     return target
 

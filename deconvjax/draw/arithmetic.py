@@ -46,10 +46,8 @@ class Line:
         """
         first, last = min(0, -axis.lo), max(axis.dense, axis.dense + axis.hi) + unread
         kinds = tuple(cls._kind(axis, d) for d in range(first, last))
-        reads = tuple(
-            tuple(n * axis.down - axis.lo + j * axis.dilation - first for j in range(axis.window))
-            for n in range(axis.out)
-        )
+        reads = tuple(tuple(n * axis.down - axis.lo + j * axis.dilation - first for j in range(axis.window))
+                      for n in range(axis.out))
         return cls(kinds, first, reads)
 
     @staticmethod
@@ -65,15 +63,9 @@ def stage_of(a: LinearMap) -> Stage:
     """The one stage a figure can show; ShapeError where the map is not one (1-D or 2-D)."""
     found = a if isinstance(a, Stage) else a.simplify() if isinstance(a, Chain) else a
     if not isinstance(found, Stage) or not 1 <= len(found.axes) <= 2:
-        raise ShapeError(
-            complaint(
-                "draw.arithmetic",
-                "one sliding window over one or two axes can be drawn",
-                got=a._label(),
-                expected="a bound 1-D or 2-D filter, conv or conv_transpose",
-                fix="draw the stages of the chain one by one: A.parts",
-            )
-        )
+        raise ShapeError(complaint("draw.arithmetic", "one sliding window over one or two axes can be drawn",
+                                   got=a._label(), expected="a bound 1-D or 2-D filter, conv or conv_transpose",
+                                   fix="draw the stages of the chain one by one: A.parts"))
     found._bound_space("draw.arithmetic")
     return found
 
@@ -133,26 +125,15 @@ class Scene:
         self.taps: np.ndarray | None = None
         if x is not None:
             self._write(a, stage, x)
-        _cells(
-            left,
-            {
-                (x, y): _both(row, column)
-                for y, row in enumerate(self.rows.kinds)
-                for x, column in enumerate(self.columns.kinds)
-            },
-            colours,
-        )
+        _cells(left, {(x, y): _both(row, column) for y, row in enumerate(self.rows.kinds)
+                      for x, column in enumerate(self.columns.kinds)}, colours)
         out_rows, out_columns = _two(self.outs, 1)
         _cells(right, {(x, y): "output" for y in range(out_rows) for x in range(out_columns)}, colours)
         self.here = Rectangle((0, 0), 1, 1, facecolor=colours.output, edgecolor=colours.ink, linewidth=2.2, zorder=2)
         right.add_patch(self.here)
         self.moving: list[Patch | Text] = []
-        _frame(
-            left,
-            max(LEAST[0], len(self.columns.kinds)),
-            len(self.rows.kinds),
-            f"input {_times(tuple(axis.size for axis in stage.geometry))}, window {_times(stage.window)}",
-        )
+        _frame(left, max(LEAST[0], len(self.columns.kinds)), len(self.rows.kinds),
+               f"input {_times(tuple(axis.size for axis in stage.geometry))}, window {_times(stage.window)}")
         _frame(right, max(LEAST[1], out_columns), out_rows, f"output {_times(self.outs)}")
 
     def _write(self, a: LinearMap, stage: Stage, x: Any) -> None:
@@ -160,80 +141,43 @@ class Scene:
         values = np.asarray(x)
         sizes = tuple(axis.size for axis in stage.geometry)
         if values.size != int(np.prod(sizes)) or int(np.prod(a.codomain.shape)) != int(np.prod(self.outs)):
-            raise ShapeError(
-                complaint(
-                    "draw.arithmetic",
-                    "values are written for one channel",
-                    got=f"x of {values.shape} for {a.space}",
-                    expected=f"{sizes}, one channel in and out",
-                    fix="leave x out",
-                )
-            )
+            raise ShapeError(complaint("draw.arithmetic", "values are written for one channel",
+                                       got=f"x of {values.shape} for {a.space}",
+                                       expected=f"{sizes}, one channel in and out",
+                                       fix="leave x out"))
         made = _plane(np.asarray(a(values.reshape(a.domain.shape))), self.outs)
         values = _plane(values, sizes)
         self.taps = _plane(np.asarray(stage.correlation_taps), stage.window)
         at = [[i for i, kind in enumerate(line.kinds) if kind == "input"] for line in (self.rows, self.columns)]
-        cut = [
-            _cut(line, axis) for line, axis in zip((self.rows, self.columns), _two(stage.geometry, None), strict=True)
-        ]
+        cut = [_cut(line, axis)
+               for line, axis in zip((self.rows, self.columns), _two(stage.geometry, None), strict=True)]
         inputs = values[cut[0]][:, cut[1]]
         room = max((em(number(value)) for value in inputs.ravel()), default=1.0)
         for (i, j), value in np.ndenumerate(inputs):
             place(self.left, at[1][j] + 0.5, at[0][i] + 0.5, number(value), on(self.colours.input), room)
         room = max(em(number(value)) for value in made.ravel())
-        self.made = [
-            place(self.right, j + 0.5, i + 0.5, number(value), self.colours.ink, room)
-            for (i, j), value in np.ndenumerate(made)
-        ]
+        self.made = [place(self.right, j + 0.5, i + 0.5, number(value), self.colours.ink, room)
+                     for (i, j), value in np.ndenumerate(made)]
 
     def show(self, step: int) -> None:
         """The window of output number `step`, row-major."""
         total = int(np.prod(self.outs))
         if not 0 <= step < total:
-            raise ShapeError(
-                complaint(
-                    "draw.arithmetic",
-                    "there is no such output",
-                    got=f"step={step}",
-                    expected=f"0 to {total - 1}",
-                    fix="choose a step inside the output",
-                )
-            )
+            raise ShapeError(complaint("draw.arithmetic", "there is no such output", got=f"step={step}",
+                                       expected=f"0 to {total - 1}", fix="choose a step inside the output"))
         for artist in self.moving:
             artist.remove()
         row, column = (int(w) for w in _two(np.unravel_index(step, self.outs), 0))
         ys, xs = self.rows.reads[row], self.columns.reads[column]
-        window: list[Patch] = [
-            Rectangle((x, y), 1, 1, facecolor=self.colours.window, alpha=0.45, edgecolor="none", zorder=1.5)
-            for y in ys
-            for x in xs
-        ]
-        window.append(
-            Rectangle(
-                (min(xs), min(ys)),
-                max(xs) - min(xs) + 1,
-                max(ys) - min(ys) + 1,
-                fill=False,
-                edgecolor=self.colours.window,
-                linewidth=2.5,
-                zorder=2,
-            )
-        )
+        window: list[Patch] = [Rectangle((x, y), 1, 1, facecolor=self.colours.window, alpha=0.45, edgecolor="none",
+                                         zorder=1.5) for y in ys for x in xs]
+        window.append(Rectangle((min(xs), min(ys)), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1, fill=False,
+                                edgecolor=self.colours.window, linewidth=2.5, zorder=2))
         self.moving = [self.left.add_patch(patch) for patch in window]
         if self.taps is not None:
-            self.moving += [
-                self.left.text(
-                    x + 0.95,
-                    y + 0.95,
-                    number(self.taps[j, i]),
-                    fontsize=6,
-                    color=self.colours.ink,
-                    ha="right",
-                    va="bottom",
-                )
-                for j, y in enumerate(ys)
-                for i, x in enumerate(xs)
-            ]
+            self.moving += [self.left.text(x + 0.95, y + 0.95, number(self.taps[j, i]), fontsize=6,
+                                           color=self.colours.ink, ha="right", va="bottom")
+                            for j, y in enumerate(ys) for i, x in enumerate(xs)]
         self.here.set_xy((column, row))
         for made_at, text in enumerate(self.made):
             text.set_visible(made_at <= step)
@@ -244,29 +188,13 @@ def _cells(axis: Axes, kinds: dict[tuple[int, int], str], colours: Theme) -> Non
     for kind in dict.fromkeys(kinds.values()):
         corners = [at for at, found in kinds.items() if found == kind]
         squares = [[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)] for x, y in corners]
-        axis.add_collection(
-            PolyCollection(
-                squares,
-                facecolor=colours.stuffed if kind == "cropped" else getattr(colours, kind),
-                label=kind,
-                edgecolor=colours.ink if kind in ("input", "output") else colours.faint,
-                linewidth=0.8,
-                linestyle="--" if kind == "pad" else "-",
-                alpha=0.55 if kind == "output" else 1.0,
-                zorder=1,
-            ),
-            autolim=False,
-        )
+        axis.add_collection(PolyCollection(
+            squares, facecolor=colours.stuffed if kind == "cropped" else getattr(colours, kind), label=kind,
+            edgecolor=colours.ink if kind in ("input", "output") else colours.faint, linewidth=0.8,
+            linestyle="--" if kind == "pad" else "-", alpha=0.55 if kind == "output" else 1.0, zorder=1), autolim=False)
         if kind == "cropped":
-            axis.add_collection(
-                LineCollection(
-                    [[(x, y), (x + 1, y + 1)] for x, y in corners],
-                    colors=colours.faint,
-                    linewidth=0.8,
-                    label="crossed out",
-                ),
-                autolim=False,
-            )
+            axis.add_collection(LineCollection([[(x, y), (x + 1, y + 1)] for x, y in corners], colors=colours.faint,
+                                               linewidth=0.8, label="crossed out"), autolim=False)
         if kind == "stuffed" and len(corners) <= MANY:
             for x, y in corners:
                 place(axis, x + 0.5, y + 0.5, "0", colours.ink, 1.3).set_alpha(0.5)

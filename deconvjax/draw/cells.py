@@ -55,11 +55,8 @@ def heat(axis: Axes, values: np.ndarray, limit: float, colours: Theme) -> None:
 
 def write(axis: Axes, values: np.ndarray, inks: list[str]) -> None:
     """Every value that is not zero into its cell; cells in row-major order have the colours `inks` of text."""
-    found = [
-        (row, column, number(value), ink)
-        for ((row, column), value), ink in zip(np.ndenumerate(values), inks, strict=True)
-        if value
-    ]
+    found = [(row, column, number(value), ink)
+             for ((row, column), value), ink in zip(np.ndenumerate(values), inks, strict=True) if value]
     if len(found) > 4000:
         return
     room = max((em(text) for _, _, text, _ in found), default=1.0)

@@ -66,27 +66,12 @@ def _draw(axis: Axes, a: LinearMap, x: float, y: float, colours: Theme) -> float
     if isinstance(a, (Sum, Stack, Row)):
         return _lanes(axis, a, x, y, colours)
     _wire(axis, x, y, x + GAP, y, colours)
-    axis.add_patch(
-        FancyBboxPatch(
-            (x + GAP, y - 0.38),
-            BOX,
-            0.76,
-            boxstyle="round,pad=0.02,rounding_size=0.12",
-            facecolor=colours.stuffed,
-            edgecolor=colours.input,
-            linewidth=1.6,
-        )
-    )
+    axis.add_patch(FancyBboxPatch((x + GAP, y - 0.38), BOX, 0.76, boxstyle="round,pad=0.02,rounding_size=0.12",
+                                  facecolor=colours.stuffed, edgecolor=colours.input, linewidth=1.6))
     label = a._label()
     axis.text(x + GAP + BOX / 2, y + 0.1, f"${a._latex()}$", ha="center", va="center", fontsize=12)
-    axis.text(
-        x + GAP + BOX / 2,
-        y - 0.22,
-        label if len(label) <= 34 else label[:33] + "…",
-        ha="center",
-        va="center",
-        fontsize=6.5,
-    )
+    axis.text(x + GAP + BOX / 2, y - 0.22, label if len(label) <= 34 else label[:33] + "…", ha="center", va="center",
+              fontsize=6.5)
     if a.is_bound and len(a._codomain().leaves) == 1:
         shape = "×".join(map(str, a.codomain.shape))
         axis.text(x + GAP + BOX + 0.04, y + 0.14, shape, fontsize=6.5, color=colours.ink, va="bottom")
@@ -106,15 +91,8 @@ def _lanes(axis: Axes, a: Sum | Stack | Row, x: float, y: float, colours: Theme)
         _wire(axis, out, lane, end - GAP / 2, lane, colours)
         _wire(axis, end - GAP / 2, lane, end, y, colours)
     if isinstance(a, (Sum, Row)):
-        axis.text(
-            end,
-            y,
-            "+",
-            ha="center",
-            va="center",
-            fontsize=12,
-            bbox={"boxstyle": "circle,pad=0.15", "facecolor": colours.paper, "edgecolor": colours.ink},
-        )
+        axis.text(end, y, "+", ha="center", va="center", fontsize=12,
+                  bbox={"boxstyle": "circle,pad=0.15", "facecolor": colours.paper, "edgecolor": colours.ink})
     return end
 
 

@@ -28,15 +28,8 @@ def pattern(a: LinearMap, margin: int = 0) -> Pattern:
         response = response.mean(axis=-1)
     inner = response[tuple(slice(margin, n - margin) for n in response.shape)] if margin else response
     if inner.size == 0:
-        raise ShapeError(
-            complaint(
-                "draw.checkerboard",
-                "nothing is left inside the margin",
-                got=f"margin={margin}",
-                expected=f"less than half of {response.shape}",
-                fix="bind to a larger input",
-            )
-        )
+        raise ShapeError(complaint("draw.checkerboard", "nothing is left inside the margin", got=f"margin={margin}",
+                                   expected=f"less than half of {response.shape}", fix="bind to a larger input"))
     mean = abs(float(inner.mean())) or 1.0
     return Pattern(response, float(inner.max() - inner.min()) / mean)
 

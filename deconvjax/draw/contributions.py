@@ -51,15 +51,8 @@ def both_views(a: LinearMap, index: tuple[int, ...]) -> tuple[np.ndarray, np.nda
     domain, codomain = a.domain.shape, a.codomain.shape
     for shape, side in ((codomain, "output"), (domain, "input")):
         if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=False)):
-            raise ShapeError(
-                complaint(
-                    "draw.contributions",
-                    f"index lies outside the {side}",
-                    got=index,
-                    expected=f"an index into shape {shape}",
-                    fix="choose a sample inside both",
-                )
-            )
+            raise ShapeError(complaint("draw.contributions", f"index lies outside the {side}", got=index,
+                                       expected=f"an index into shape {shape}", fix="choose a sample inside both"))
     values = np.real(np.asarray(a.matrix()))
     row = values[np.ravel_multi_index(index, codomain)].reshape(domain)
     column = values[:, np.ravel_multi_index(index, domain)].reshape(codomain)

@@ -59,14 +59,8 @@ FIGURES = {
 }
 
 
-def figures(
-    path: str | Path,
-    *,
-    names: tuple[str, ...] | None = None,
-    formats: tuple[str, ...] = FORMATS,
-    values: bool = False,
-    theme: str = "light",
-) -> list[Path]:
+def figures(path: str | Path, *, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = FORMATS,
+            values: bool = False, theme: str = "light") -> list[Path]:
     """o = floor((i + 2p - d(k-1) - 1)/s) + 1, eight times, and transposed: every figure of convolution arithmetic.
 
     Writes `NAME.svg`, `NAME.png` (the middle step) and `NAME.gif` (all steps) of each convolution, and
@@ -88,15 +82,8 @@ def figures(
     """
     for argument, given, known in (("names", names or (), FIGURES), ("formats", formats, FORMATS)):
         if odd := [each for each in given if each not in known]:
-            raise ValueError(
-                complaint(
-                    "draw.figures",
-                    f"unknown {argument}",
-                    got=", ".join(map(repr, odd)),
-                    expected="among " + ", ".join(known),
-                    fix=f"leave {argument} out for all",
-                )
-            )
+            raise ValueError(complaint("draw.figures", f"unknown {argument}", got=", ".join(map(repr, odd)),
+                                       expected="among " + ", ".join(known), fix=f"leave {argument} out for all"))
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -127,14 +114,8 @@ def _maps(names: tuple[str, ...]) -> Iterator[tuple[str, LinearMap, int]]:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """--out, --names, --values, --theme, --formats."""
     parser.add_argument("--out", default="figures", help="folder to write into")
-    parser.add_argument(
-        "--names",
-        nargs="+",
-        default=list(FIGURES),
-        choices=FIGURES,
-        metavar="NAME",
-        help="which figures, among " + " ".join(FIGURES),
-    )
+    parser.add_argument("--names", nargs="+", default=list(FIGURES), choices=FIGURES, metavar="NAME",
+                        help="which figures, among " + " ".join(FIGURES))
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=FORMATS, help="what to write of each")
     parser.add_argument("--values", action="store_true", help="write numbers into the cells")
     parser.add_argument("--theme", default="light", choices=sorted(THEMES), help="colours")
@@ -142,12 +123,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the figures and say where."""
-    written = figures(
-        options.out,
-        names=tuple(options.names),
-        formats=tuple(options.formats),
-        values=options.values,
-        theme=options.theme,
-    )
+    written = figures(options.out, names=tuple(options.names), formats=tuple(options.formats), values=options.values,
+                      theme=options.theme)
     print(f"wrote {len(written)} files of {2 * len(options.names)} figures to {options.out}")
     return 0

@@ -20,13 +20,8 @@ from deconvjax.ops.channel import conv, conv_transpose
 
 # name: (what the slider is called, least, greatest)
 RANGES = {
-    "size": ("input size", 1, 8),
-    "kernel": ("kernel", 1, 5),
-    "stride": ("stride", 1, 4),
-    "padding": ("padding", 0, 4),
-    "dilation": ("dilation", 1, 3),
-    "output_padding": ("output padding", 0, 3),
-    "step": ("output number", 0, 24),
+    "size": ("input size", 1, 8), "kernel": ("kernel", 1, 5), "stride": ("stride", 1, 4), "padding": ("padding", 0, 4),
+    "dilation": ("dilation", 1, 3), "output_padding": ("output padding", 0, 3), "step": ("output number", 0, 24),
 }
 
 
@@ -46,14 +41,11 @@ class Panel:
         theme_of(theme)
         self.theme = theme
         self.controls: dict[str, Any] = {
-            "transposed": widgets.ToggleButtons(
-                options=[("transposed convolution", True), ("convolution", False)], value=transposed
-            )
-        }
+            "transposed": widgets.ToggleButtons(options=[("transposed convolution", True), ("convolution", False)],
+                                                value=transposed)}
         for name, (title, low, high) in RANGES.items():
-            self.controls[name] = widgets.IntSlider(
-                value=settings[name], min=low, max=high, description=title, style={"description_width": "7.5em"}
-            )
+            self.controls[name] = widgets.IntSlider(value=settings[name], min=low, max=high, description=title,
+                                                    style={"description_width": "7.5em"})
         self._message = widgets.HTML()
         self._pictures = [widgets.Image(format="png"), widgets.Image(format="png")]
         sliders = list(self.controls.values())[1:]
@@ -71,15 +63,8 @@ class Panel:
     def set(self, **settings: Any) -> Panel:
         """Move several sliders at once, and redraw once."""
         if odd := sorted(set(settings) - set(self.controls)):
-            raise ValueError(
-                complaint(
-                    "Panel.set",
-                    "no such slider",
-                    got=", ".join(odd),
-                    expected=", ".join(self.controls),
-                    fix="panel.set(stride=3)",
-                )
-            )
+            raise ValueError(complaint("Panel.set", "no such slider", got=", ".join(odd),
+                                       expected=", ".join(self.controls), fix="panel.set(stride=3)"))
         self._quiet = True
         self.controls["step"].max = 1 << 20  # the end of the outputs is known after the others have moved
         try:
@@ -107,10 +92,8 @@ class Panel:
             self.controls["step"].max = steps - 1
             self.controls["step"].value = step
             self._quiet = False
-            self.figures = [
-                arithmetic(self.plane, step, theme=self.theme),
-                matrix(self.map, stencil=False, theme=self.theme),
-            ]
+            self.figures = [arithmetic(self.plane, step, theme=self.theme),
+                            matrix(self.map, stencil=False, theme=self.theme)]
         self._message.value = f"<b>{self.problem}</b>" if self.problem else ""
         for picture, png in zip(self._pictures, [*map(_png, self.figures), b"", b""], strict=False):
             picture.value = png
@@ -121,13 +104,8 @@ class Panel:
         shape = (at["size"],) * axes + (1,)
         if not at["transposed"]:
             return conv(kernel, strides=at["stride"], padding=at["padding"], kernel_dilation=at["dilation"]).on(shape)
-        return conv_transpose(
-            kernel,
-            strides=at["stride"],
-            padding=at["padding"],
-            kernel_dilation=at["dilation"],
-            output_padding=at["output_padding"],
-        ).on(shape)
+        return conv_transpose(kernel, strides=at["stride"], padding=at["padding"], kernel_dilation=at["dilation"],
+                              output_padding=at["output_padding"]).on(shape)
 
     def _moved(self, _: Any) -> None:
         if not self._quiet:
@@ -152,18 +130,8 @@ class Panel:
         return f"Panel({self.problem or self.map})"
 
 
-def interact(
-    size: int = 3,
-    kernel: int = 3,
-    *,
-    stride: int = 2,
-    padding: int = 1,
-    dilation: int = 1,
-    output_padding: int = 0,
-    step: int = 0,
-    transposed: bool = True,
-    theme: str = "light",
-) -> Panel:
+def interact(size: int = 3, kernel: int = 3, *, stride: int = 2, padding: int = 1, dilation: int = 1,
+             output_padding: int = 0, step: int = 0, transposed: bool = True, theme: str = "light") -> Panel:
     """out = (n-1) s - 2p + d(k-1) + 1 + a, live: sliders that redraw `arithmetic` and `matrix` (needs ipywidgets).
 
     The kernel is 1, 2, 3, ...; along both axes in the upper picture, along one in the lower. The arguments are where
@@ -184,27 +152,13 @@ def interact(
     >>> print(panel.map)
     <conv_transpose(3, 1->1, strides=3) : float32[3,1] -> float32[7,1]>
     """
-    given = {
-        "size": size,
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "output_padding": output_padding,
-        "step": step,
-    }
+    given = {"size": size, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation,
+             "output_padding": output_padding, "step": step}
     for name, value in given.items():
         _, low, high = RANGES[name]
         if name != "step" and not low <= value <= high:
-            raise ValueError(
-                complaint(
-                    "draw.interact",
-                    f"{name} lies outside its slider",
-                    got=value,
-                    expected=f"{low} to {high}",
-                    fix="draw.arithmetic and draw.matrix take any map",
-                )
-            )
+            raise ValueError(complaint("draw.interact", f"{name} lies outside its slider", got=value,
+                                       expected=f"{low} to {high}", fix="draw.arithmetic and draw.matrix take any map"))
     return Panel(transposed, given, theme)
 
 
@@ -218,12 +172,5 @@ def _ipywidgets() -> Any:
     try:
         return importlib.import_module("ipywidgets")
     except ImportError as missing:
-        raise ImportError(
-            complaint(
-                "draw.interact",
-                "sliders need ipywidgets",
-                got=f"no module {missing.name}",
-                expected="ipywidgets 8",
-                fix="pip install 'deconvjax[notebook]'",
-            )
-        ) from missing
+        raise ImportError(complaint("draw.interact", "sliders need ipywidgets", got=f"no module {missing.name}",
+                                    expected="ipywidgets 8", fix="pip install 'deconvjax[notebook]'")) from missing

@@ -34,15 +34,9 @@ def measure(a: LinearMap, samples: int = PROBE) -> Spectrum:
     bound = a.on((samples,)) if not a.is_bound else a
     shape, out = bound.domain.shape, bound.codomain.shape
     if len(shape) != 1 or len(out) != 1:
-        raise ShapeError(
-            complaint(
-                "draw.spectrum",
-                "a spectrum is drawn for a map of one axis",
-                got=f"{bound.space} -> {out}",
-                expected="(n,) -> (m,)",
-                fix="draw one axis of a separable map",
-            )
-        )
+        raise ShapeError(complaint("draw.spectrum", "a spectrum is drawn for a map of one axis",
+                                   got=f"{bound.space} -> {out}", expected="(n,) -> (m,)",
+                                   fix="draw one axis of a separable map"))
     n, m = shape[0], out[0]
     factor = max(1, round(m / n))
     pulse = np.zeros(n, np.float32)
@@ -76,13 +70,8 @@ def spectrum(a: LinearMap, *, samples: int = PROBE, theme: str = "light") -> Fig
         top.fill_between(found.frequency, found.images, color=colours.input, alpha=0.8)
         top.set_title(f"after ↑{found.factor}: the signal{tail}", loc="left")
         gain = found.response.max() or 1.0
-        bottom.fill_between(
-            found.frequency,
-            found.images * found.response / gain,
-            color=colours.output,
-            alpha=0.85,
-            label="what is left",
-        )
+        bottom.fill_between(found.frequency, found.images * found.response / gain, color=colours.output, alpha=0.85,
+                            label="what is left")
         bottom.plot(found.frequency, found.response / gain, color=colours.window, label="|H|, peak 1")
         bottom.set_title("after the filter", loc="left")
         bottom.set_xlabel("frequency, cycles per output sample")

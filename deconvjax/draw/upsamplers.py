@@ -14,9 +14,8 @@ from deconvjax.draw.style import blank, drawing
 from deconvjax.errors import ShapeError, complaint
 
 
-def upsamplers(
-    x: Any, maps: Mapping[str, LinearMap], *, zoom: tuple[slice, slice] | None = None, theme: str = "light"
-) -> Figure:
+def upsamplers(x: Any, maps: Mapping[str, LinearMap], *, zoom: tuple[slice, slice] | None = None,
+               theme: str = "light") -> Figure:
     """panel[i] = A_i(x): one for each map beside x itself, one grey or colour scale for all.
 
     Args:
@@ -33,15 +32,8 @@ def upsamplers(
     """
     image = np.asarray(x)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
-        raise ShapeError(
-            complaint(
-                "draw.upsamplers",
-                "x is not an image",
-                got=f"shape {image.shape}",
-                expected="(h, w), (h, w, 1) or (h, w, 3)",
-                fix="pass one image, channels last",
-            )
-        )
+        raise ShapeError(complaint("draw.upsamplers", "x is not an image", got=f"shape {image.shape}",
+                                   expected="(h, w), (h, w, 1) or (h, w, 3)", fix="pass one image, channels last"))
     panels = [("x", image)] + [(name, np.asarray(a(x))) for name, a in maps.items()]
     columns = min(4, len(panels))
     rows = math.ceil(len(panels) / columns)

@@ -26,17 +26,12 @@ class Diagonal(LinearMap):
 
     def _bind(self, space: Space) -> LinearMap:
         shape, ours = space.shape, self.values.shape
-        trailing = shape[len(shape) - len(ours) :]
+        trailing = shape[len(shape) - len(ours):]
         if len(ours) > len(shape) or any(a not in (1, b) for a, b in zip(ours, trailing, strict=True)):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "values do not lie over the trailing axes of the input",
-                    got=f"values of shape {ours} for {space}",
-                    expected="equal sizes, or 1, on the trailing axes",
-                    fix="reshape values, or insert axes of length 1 behind them",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "values do not lie over the trailing axes of the input",
+                                       got=f"values of shape {ours} for {space}",
+                                       expected="equal sizes, or 1, on the trailing axes",
+                                       fix="reshape values, or insert axes of length 1 behind them"))
         return replace(self, space=space)
 
     def _codomain(self) -> Space:
@@ -59,16 +54,9 @@ class Diagonal(LinearMap):
     def _along(self, axes: tuple[int, ...]) -> LinearMap:
         ndim = self.values.ndim
         if len(axes) < ndim:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "too few axes to lay the map along",
-                    got=f"along({axes})",
-                    expected=f"at least {ndim} axes",
-                    fix="name one for each axis it uses",
-                )
-            )
-        used = axes[len(axes) - ndim :]
+            raise ShapeError(complaint(self._label(), "too few axes to lay the map along", got=f"along({axes})",
+                                       expected=f"at least {ndim} axes", fix="name one for each axis it uses"))
+        used = axes[len(axes) - ndim:]
         depth = -min(used, default=0)
         values = self.values.transpose(sorted(range(ndim), key=used.__getitem__))
         shape = [1] * depth

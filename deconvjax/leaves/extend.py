@@ -35,26 +35,13 @@ class Extend(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         shape = space.shape
         if len(shape) < -min(self.axes):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input has too few axes",
-                    got=f"shape {shape}",
-                    expected=f"at least {-min(self.axes)} axes",
-                    fix="add the missing axes to x",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the input has too few axes", got=f"shape {shape}",
+                                       expected=f"at least {-min(self.axes)} axes", fix="add the missing axes to x"))
         for axis, (lo, hi) in zip(self.axes, self.widths, strict=True):
             if self.fold and shape[axis] <= lo + hi:
-                raise ShapeError(
-                    complaint(
-                        self._label(),
-                        f"axis {axis} is too short to fold its borders back",
-                        got=f"{shape[axis]} samples",
-                        expected=f"more than {lo + hi}",
-                        fix="give it the length that the extended signal had",
-                    )
-                )
+                raise ShapeError(complaint(self._label(), f"axis {axis} is too short to fold its borders back",
+                                           got=f"{shape[axis]} samples", expected=f"more than {lo + hi}",
+                                           fix="give it the length that the extended signal had"))
         return replace(self, space=space)
 
     def _codomain(self) -> Space:
@@ -81,15 +68,8 @@ class Extend(LinearMap):
 
     def _along(self, axes: tuple[int, ...]) -> LinearMap:
         if len(axes) < -min(self.axes):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "too few axes to lay the map along",
-                    got=f"along({axes})",
-                    expected=f"at least {-min(self.axes)} axes",
-                    fix="name an axis for each",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "too few axes to lay the map along", got=f"along({axes})",
+                                       expected=f"at least {-min(self.axes)} axes", fix="name an axis for each"))
         moved = sorted(zip((axes[axis] for axis in self.axes), self.widths, strict=True))
         return replace(self, axes=tuple(axis for axis, _ in moved), widths=tuple(width for _, width in moved))
 
@@ -152,7 +132,7 @@ def _extend(x: jax.Array, axis: int, size: int, stretches: tuple[Run, ...]) -> j
     for start, count, step in stretches:
         if step == 0:
             one = lax.slice_in_dim(x, start, start + 1, axis=axis)
-            pieces.append(jnp.broadcast_to(one, (*x.shape[:axis], count, *x.shape[axis + 1 :])))
+            pieces.append(jnp.broadcast_to(one, (*x.shape[:axis], count, *x.shape[axis + 1:])))
         elif step == 1:
             pieces.append(lax.slice_in_dim(x, start, start + count, axis=axis))
         else:

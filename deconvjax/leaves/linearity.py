@@ -53,15 +53,8 @@ _ALL = (
     "sharding_constraint slice split squeeze sub transpose"
 ).split()
 _MOVES: dict[str, tuple[int, ...] | None] = {
-    **dict.fromkeys(_ALL),
-    "dynamic_slice": (0,),
-    "gather": (0,),
-    "dynamic_update_slice": (0, 1),
-    "scatter": (0, 2),
-    "scatter-add": (0, 2),
-    "scatter-sub": (0, 2),
-    "scatter_add": (0, 2),
-    "scatter_sub": (0, 2),
+    **dict.fromkeys(_ALL), "dynamic_slice": (0,), "gather": (0,), "dynamic_update_slice": (0, 1), "scatter": (0, 2),
+    "scatter-add": (0, 2), "scatter-sub": (0, 2), "scatter_add": (0, 2), "scatter_sub": (0, 2),
 }
 _PRODUCTS = set(
     "mul dot_general conv_general_dilated ragged_dot ragged_dot_general scatter-mul scatter_mul deconvjax_stage "
@@ -80,9 +73,8 @@ _CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 def judge(jaxpr: core.Jaxpr, consts: Sequence[Any]) -> Verdict:
     """The worst of the outputs, by structure alone; LINEAR and ZERO are certain, NONLINEAR too, the rest are doubts."""
     outs = _walk(jaxpr, [_of_value(c) for c in consts], [LINEAR] * len(jaxpr.invars))
-    return max(
-        outs, key=lambda v: (v.kind == Kind.CONSTANT, v.kind) if v.kind < Kind.AFFINE else (True, v.kind), default=ZERO
-    )  # among outputs a constant is worse than a linear one
+    return max(outs, key=lambda v: (v.kind == Kind.CONSTANT, v.kind) if v.kind < Kind.AFFINE else (True, v.kind),
+               default=ZERO)  # among outputs a constant is worse than a linear one
 
 
 def probe(fn: Any, domain: Any) -> tuple[str, Any] | None:

@@ -76,11 +76,7 @@ def _channel_label(stage: Stage) -> str:
     window = "x".join(map(str, stage.window)) or "1"
     word = "conv_transpose" if stage.flip else "conv"
     stride, stuffing = (up, down) if stage.flip else (down, up)
-    options = {
-        "strides": stride,
-        "input_dilation": stuffing,
-        "groups": stage.groups,
-        "kernel_dilation": _each(r.dilation for r in stage.rates),
-    }
+    options = {"strides": stride, "input_dilation": stuffing, "groups": stage.groups,
+               "kernel_dilation": _each(r.dilation for r in stage.rates)}
     shown = "".join(f", {name}={value}" for name, value in options.items() if value != 1)
     return f"{word}({window}, {stage.channels[0]}->{stage.channels[1]}{shown})"

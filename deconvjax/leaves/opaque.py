@@ -90,9 +90,8 @@ class Opaque(LinearMap):
         """A traced program holds functions of JAX's that no pickle can hold; said here, not deep inside one."""
         problem = "a traced function cannot be pickled"
         fix = "pickle what fn closes over and trace it anew, or write A(x) with jax.export"
-        raise TypeError(
-            complaint(self._label(), problem, got="pickle or copy", expected="maps of the vocabulary", fix=fix)
-        )
+        raise TypeError(complaint(self._label(), problem, got="pickle or copy", expected="maps of the vocabulary",
+                                  fix=fix))
 
     def __copy__(self) -> LinearMap:
         return self

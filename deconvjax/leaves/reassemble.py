@@ -37,12 +37,12 @@ class Reassemble(LinearMap):
     @property
     def out(self) -> tuple[int, ...]:
         """Space sizes on the fine side."""
-        return self.weights.shape[-2 * len(self.up) - 1 : -len(self.up) - 1]
+        return self.weights.shape[-2 * len(self.up) - 1: -len(self.up) - 1]
 
     @property
     def window(self) -> tuple[int, ...]:
         """Taps per axis."""
-        return self.weights.shape[-len(self.up) - 1 : -1]
+        return self.weights.shape[-len(self.up) - 1: -1]
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -59,29 +59,15 @@ class Reassemble(LinearMap):
         ndim, shape = len(self.up), space.shape
         wanted = self.out if self.scatter else self.size
         layout = f"({', '.join(map(str, (*self.batch, *wanted)))}, channels) with any leading batch axes"
-        lead = shape[len(shape) - ndim - 1 - len(self.batch) : max(len(shape) - ndim - 1, 0)]
-        fits = len(shape) > ndim + len(self.batch) and shape[-ndim - 1 : -1] == wanted
+        lead = shape[len(shape) - ndim - 1 - len(self.batch): max(len(shape) - ndim - 1, 0)]
+        fits = len(shape) > ndim + len(self.batch) and shape[-ndim - 1: -1] == wanted
         if not fits or any(ours not in (1, theirs) for ours, theirs in zip(self.batch, lead, strict=True)):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input does not fit the weights",
-                    got=space,
-                    expected=layout,
-                    fix="the weights have one entry for each sample on the fine side",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the input does not fit the weights", got=space, expected=layout,
+                                       fix="the weights have one entry for each sample on the fine side"))
         groups = self.weights.shape[-1]
         if shape[-1] % groups:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "groups must divide the channels",
-                    got=f"{shape[-1]} in {space}",
-                    expected=f"a multiple of {groups}",
-                    fix="use weights of fewer groups",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "groups must divide the channels", got=f"{shape[-1]} in {space}",
+                                       expected=f"a multiple of {groups}", fix="use weights of fewer groups"))
         return replace(self, space=space)
 
     def _codomain(self) -> Space:
@@ -96,14 +82,14 @@ class Reassemble(LinearMap):
         weights = jnp.asarray(self.weights, dtype)
         weights = weights.conj() if self.conjugate else weights
         lead, groups = x.shape[: -ndim - 1], weights.shape[-1]
-        own = lead[len(lead) - len(self.batch) :]
+        own = lead[len(lead) - len(self.batch):]
         if own != self.batch:
-            weights = jnp.broadcast_to(weights, (*own, *weights.shape[len(own) :]))
-        weights = _blocked(weights.reshape(math.prod(own), *weights.shape[len(own) :]), self.up)
+            weights = jnp.broadcast_to(weights, (*own, *weights.shape[len(own):]))
+        weights = _blocked(weights.reshape(math.prod(own), *weights.shape[len(own):]), self.up)
         extra = math.prod(lead[: len(lead) - len(own)])
-        z = x.astype(dtype).reshape(extra, math.prod(own), *x.shape[-ndim - 1 : -1], groups, x.shape[-1] // groups)
+        z = x.astype(dtype).reshape(extra, math.prod(own), *x.shape[-ndim - 1: -1], groups, x.shape[-1] // groups)
         y = (_spread if self.scatter else _gathered)(z, weights, (self.up, self.pads, self.out, self.window))
-        return y.reshape(*lead, *y.shape[2 : 2 + ndim], x.shape[-1])
+        return y.reshape(*lead, *y.shape[2: 2 + ndim], x.shape[-1])
 
     def _transpose(self) -> LinearMap:
         return replace(self, scatter=not self.scatter, space=self._codomain())
@@ -133,7 +119,7 @@ Geometry = tuple[Ints, tuple[tuple[int, int], ...], Ints, Ints]  # up, pads, out
 def _blocked(weights: Array, up: tuple[int, ...]) -> Array:
     """(batch, *out, *window, groups) as (batch, *(coarse, phase), taps, groups), out rounded up to whole blocks."""
     ndim = len(up)
-    out, window = weights.shape[1 : ndim + 1], weights.shape[ndim + 1 : -1]
+    out, window = weights.shape[1: ndim + 1], weights.shape[ndim + 1: -1]
     blocks = [-(-n // s) for n, s in zip(out, up, strict=True)]
     rest = [(0, b * s - n) for b, s, n in zip(blocks, up, out, strict=True)]
     if any(hi for _, hi in rest):
@@ -145,12 +131,10 @@ def _blocked(weights: Array, up: tuple[int, ...]) -> Array:
 def _views(x: Array, weights: Array, geometry: Geometry) -> list[Array]:
     """For each tap what all coarse positions read: shifted windows of x (extra, batch, *space, groups, channels)."""
     up, pads, _, window = geometry
-    blocks = weights.shape[1 : 1 + 2 * len(up) : 2]
+    blocks = weights.shape[1: 1 + 2 * len(up): 2]
     z = jnp.pad(x, [(0, 0), (0, 0), *pads, (0, 0), (0, 0)]) if any(map(any, pads)) else x
-    return [
-        z[(slice(None), slice(None), *(slice(j, j + b) for j, b in zip(tap, blocks, strict=True)))]
-        for tap in product(*map(range, window))
-    ]
+    return [z[(slice(None), slice(None), *(slice(j, j + b) for j, b in zip(tap, blocks, strict=True)))]
+            for tap in product(*map(range, window))]
 
 
 def _joined(y: Array, out: tuple[int, ...]) -> Array:
@@ -174,11 +158,11 @@ def _dense(x: Array, weights: Array, geometry: Geometry) -> Array:
 def _spread(y: Array, weights: Array, geometry: Geometry) -> Array:
     """The transpose of `_dense` in x, for integers too: what each tap contributes, shifted back and added."""
     up, pads, out, window = geometry
-    ndim, blocks = len(up), weights.shape[1 : 1 + 2 * len(up) : 2]
+    ndim, blocks = len(up), weights.shape[1: 1 + 2 * len(up): 2]
     coarse, split = _letters(ndim)
     rest = [(0, b * s - n) for b, s, n in zip(blocks, up, out, strict=True)]
     y = jnp.pad(y, [(0, 0), (0, 0), *rest, (0, 0), (0, 0)])
-    y = y.reshape(*y.shape[:2], *weights.shape[1 : 1 + 2 * ndim], *y.shape[-2:])
+    y = y.reshape(*y.shape[:2], *weights.shape[1: 1 + 2 * ndim], *y.shape[-2:])
     wide = _wide(y.dtype)
     shares = jnp.einsum(f"eb{split}gc,b{split}dg->deb{coarse}gc", y, weights, preferred_element_type=wide)
     total = jnp.zeros((), wide)

@@ -32,20 +32,11 @@ class Reindex(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         ndim = len(self.split)
         if len(space.shape) < ndim:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input has too few axes",
-                    got=f"shape {space.shape}",
-                    expected=f"at least {ndim} axes",
-                    fix="add the missing axes to x",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the input has too few axes", got=f"shape {space.shape}",
+                                       expected=f"at least {ndim} axes", fix="add the missing axes to x"))
         trailing = range(-ndim, 0)
-        sizes = tuple(
-            _fill(parts, space.shape[axis], axis, space, self._label())
-            for parts, axis in zip(self.split, trailing, strict=True)
-        )
+        sizes = tuple(_fill(parts, space.shape[axis], axis, space, self._label())
+                      for parts, axis in zip(self.split, trailing, strict=True))
         return replace(self, split=sizes, space=space)
 
     def _codomain(self) -> Space:
@@ -78,22 +69,15 @@ def _fill(parts: tuple[int, ...], size: int, axis: int, space: Space, label: str
     known = math.prod(part for part in parts if part != REST)
     if size % known or (REST not in parts and size != known):
         kind = f"a multiple of {known}" if REST in parts else f"{known}"
-        raise ShapeError(
-            complaint(
-                label,
-                f"axis {axis} does not split",
-                got=f"{size} in {space}",
-                expected=kind,
-                fix=f"give axis {axis} a size that is {kind}, or change the factor",
-            )
-        )
+        raise ShapeError(complaint(label, f"axis {axis} does not split", got=f"{size} in {space}", expected=kind,
+                                   fix=f"give axis {axis} a size that is {kind}, or change the factor"))
     return tuple(size // known if part == REST else part for part in parts)
 
 
 def _groups(items: list[Any], counts: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     start = 0
     for count in counts:
-        yield tuple(items[start : start + count])
+        yield tuple(items[start:start + count])
         start += count
 
 

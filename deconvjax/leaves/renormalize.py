@@ -37,15 +37,10 @@ class Renormalize(LinearMap):
         constant = isinstance(sums, np.ndarray)
         if constant:
             if (np.abs(sums) < _NOISE).any():
-                raise ShapeError(
-                    complaint(
-                        self._label(),
-                        "a window holds only padding, so there is nothing to average",
-                        got=f"pads {[(r.lo, r.hi) for r in bound.rates]} on {space}",
-                        expected="at least one sample in each window",
-                        fix="pad by less than the window",
-                    )
-                )
+                raise ShapeError(complaint(self._label(), "a window holds only padding, so there is nothing to average",
+                                           got=f"pads {[(r.lo, r.hi) for r in bound.rates]} on {space}",
+                                           expected="at least one sample in each window",
+                                           fix="pad by less than the window"))
             sums = np.where(np.abs(sums - 1) < _NOISE, 1.0, sums)
             if (sums == 1).all():
                 return bound

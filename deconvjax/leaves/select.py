@@ -37,16 +37,10 @@ class Select(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         gathered, full = self._shapes
         wanted = gathered if self.scatter else full
-        if space.shape[len(space.shape) - len(wanted) :] != wanted:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input does not fit the switches",
-                    got=space,
-                    expected=f"{wanted} with any leading batch axes (switches of shape {gathered})",
-                    fix="use the switches of the same batch and channels",
-                )
-            )
+        if space.shape[len(space.shape) - len(wanted):] != wanted:
+            raise ShapeError(complaint(self._label(), "the input does not fit the switches", got=space,
+                                       expected=f"{wanted} with any leading batch axes (switches of shape {gathered})",
+                                       fix="use the switches of the same batch and channels"))
         return replace(self, space=space)
 
     def _codomain(self) -> Space:
@@ -76,7 +70,7 @@ class Select(LinearMap):
 
     def _label(self) -> str:
         size = "x".join(map(str, self.size))
-        out = "x".join(map(str, self.switches.shape[-1 - len(self.size) : -1]))
+        out = "x".join(map(str, self.switches.shape[-1 - len(self.size): -1]))
         return f"unpool({out} -> {size})" if self.scatter else f"unpool({out} -> {size}).T"
 
     def _latex(self) -> str:
@@ -85,16 +79,8 @@ class Select(LinearMap):
 
 # (entries, planes, space, channels) read at (planes, out, channels): planes and channels go along, nothing is compared.
 _GATHER = lax.GatherDimensionNumbers(
-    offset_dims=(0,),
-    collapsed_slice_dims=(2,),
-    start_index_map=(2,),
-    operand_batching_dims=(1, 3),
-    start_indices_batching_dims=(0, 2),
-)
+    offset_dims=(0,), collapsed_slice_dims=(2,), start_index_map=(2,),
+    operand_batching_dims=(1, 3), start_indices_batching_dims=(0, 2))
 _SCATTER = lax.ScatterDimensionNumbers(
-    update_window_dims=(0,),
-    inserted_window_dims=(2,),
-    scatter_dims_to_operand_dims=(2,),
-    operand_batching_dims=(1, 3),
-    scatter_indices_batching_dims=(0, 2),
-)
+    update_window_dims=(0,), inserted_window_dims=(2,), scatter_dims_to_operand_dims=(2,),
+    operand_batching_dims=(1, 3), scatter_indices_batching_dims=(0, 2))

@@ -59,10 +59,8 @@ class Stage(LinearMap):
     def geometry(self) -> tuple[Axis, ...]:
         """The axes of a bound stage, sizes known."""
         shape = self._bound_space("geometry").shape
-        return tuple(
-            _axis(shape[axis], n, r.dilation, r.up, r.down, r.lo, r.hi)
-            for axis, n, r in zip(self.axes, self.window, self.rates, strict=True)
-        )
+        return tuple(_axis(shape[axis], n, r.dilation, r.up, r.down, r.lo, r.hi)
+                     for axis, n, r in zip(self.axes, self.window, self.rates, strict=True))
 
     @property
     def spec(self) -> engine.Spec:
@@ -86,29 +84,14 @@ class Stage(LinearMap):
         depth = max(-min(self.axes), len(self.axes) + 1 if self.groups is not None else 0)
         if len(shape) < depth:
             layout = "(*batch, *space, channels)" if self.groups is not None else f"axes {self.axes}"
-            raise ShapeError(
-                complaint(
-                    label,
-                    "the input has too few axes",
-                    got=f"shape {shape}",
-                    expected=f"at least {depth} axes for {layout}",
-                    fix="add the missing axes to x",
-                )
-            )
+            raise ShapeError(complaint(label, "the input has too few axes", got=f"shape {shape}",
+                                       expected=f"at least {depth} axes for {layout}", fix="add the missing axes to x"))
         if self.groups is not None and shape[-1] != self.channels[0]:
-            raise ShapeError(
-                complaint(
-                    label,
-                    "the channels do not fit the kernel",
-                    got=f"{shape[-1]} in shape {shape}",
-                    expected=f"{self.channels[0]} channels on the last axis",
-                    fix="move channels last, or use a kernel for that many input channels",
-                )
-            )
-        axes = (
-            r.axis(shape[axis], n, label, f"axis {axis} of {space}")
-            for axis, n, r in zip(self.axes, self.window, self.rates, strict=True)
-        )
+            raise ShapeError(complaint(label, "the channels do not fit the kernel", got=f"{shape[-1]} in shape {shape}",
+                                       expected=f"{self.channels[0]} channels on the last axis",
+                                       fix="move channels last, or use a kernel for that many input channels"))
+        axes = (r.axis(shape[axis], n, label, f"axis {axis} of {space}")
+                for axis, n, r in zip(self.axes, self.window, self.rates, strict=True))
         return replace(self, rates=tuple(Rate.of(axis) for axis in axes), space=space)
 
     def _codomain(self) -> Space:
@@ -135,7 +118,7 @@ class Stage(LinearMap):
         if self.groups is None:
             return _on_axes(lambda z: run(z, taps, self.spec), x.astype(dtype), self.axes)
         lead = x.shape[: -len(self.axes) - 1]
-        y = run(x.astype(dtype).reshape(math.prod(lead), *x.shape[len(lead) :]), taps, self.spec)
+        y = run(x.astype(dtype).reshape(math.prod(lead), *x.shape[len(lead):]), taps, self.spec)
         return y.reshape(*lead, *y.shape[1:])
 
     def _transpose(self) -> LinearMap:
@@ -149,15 +132,8 @@ class Stage(LinearMap):
         if self.groups is not None:
             return super()._along(axes)
         if len(axes) < -min(self.axes):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "too few axes to lay the map along",
-                    got=f"along({axes})",
-                    expected=f"at least {-min(self.axes)} axes",
-                    fix="name an axis for each",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "too few axes to lay the map along", got=f"along({axes})",
+                                       expected=f"at least {-min(self.axes)} axes", fix="name an axis for each"))
         moved = [axes[axis] for axis in self.axes]
         order = sorted(range(len(moved)), key=moved.__getitem__)
         taps = self.taps if self.taps is None else self.taps.transpose(order)
@@ -222,8 +198,8 @@ def _on_axes(run: Any, x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
         first = last[0]
     else:
         first = where[0]
-    lead, rest = x.shape[:first], x.shape[first + len(axes) :]
-    z = x.reshape(math.prod(lead), *x.shape[first : first + len(axes)], math.prod(rest))
+    lead, rest = x.shape[:first], x.shape[first + len(axes):]
+    z = x.reshape(math.prod(lead), *x.shape[first:first + len(axes)], math.prod(rest))
     y = run(z)
     y = y.reshape(*lead, *y.shape[1:-1], *rest)
     return jnp.moveaxis(y, last, where) if apart else y

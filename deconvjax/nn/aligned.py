@@ -56,15 +56,9 @@ class Placement:
         """
         ratio = source.scale / target.scale
         if ratio.denominator != 1 or ratio < 1:
-            raise ShapeError(
-                complaint(
-                    "AlignedUpsample",
-                    "the source grid must be a whole number of times coarser",
-                    got=f"spacing {source.scale} over {target.scale}",
-                    expected="an integer ratio",
-                    fix="choose feature maps whose strides divide each other",
-                )
-            )
+            raise ShapeError(complaint("AlignedUpsample", "the source grid must be a whole number of times coarser",
+                                       got=f"spacing {source.scale} over {target.scale}", expected="an integer ratio",
+                                       fix="choose feature maps whose strides divide each other"))
         f = int(ratio)
         shift = (source.offset - target.offset) / target.scale
         first, last = math.floor(shift - f) + 1, math.ceil(shift + f) - 1
@@ -98,36 +92,14 @@ class AlignedUpsample(nnx.Module):
     (1, 10, 13, 3)
     """
 
-    def __init__(
-        self,
-        channels: int,
-        source: Grid,
-        target: Grid,
-        *,
-        kind: str = "fixed",
-        border: str = "edge",
-        param_dtype: Any = jnp.float32,
-    ):
+    def __init__(self, channels: int, source: Grid, target: Grid, *, kind: str = "fixed", border: str = "edge",
+                 param_dtype: Any = jnp.float32):
         if kind not in KINDS:
-            raise ValueError(
-                complaint(
-                    "AlignedUpsample",
-                    "unknown kind",
-                    got=repr(kind),
-                    expected=", ".join(map(repr, KINDS)),
-                    fix='kind="fixed"',
-                )
-            )
+            raise ValueError(complaint("AlignedUpsample", "unknown kind", got=repr(kind),
+                                       expected=", ".join(map(repr, KINDS)), fix='kind="fixed"'))
         if border not in ("edge", "zero"):
-            raise ValueError(
-                complaint(
-                    "AlignedUpsample",
-                    "unknown border",
-                    got=repr(border),
-                    expected='"edge" or "zero"',
-                    fix='border="edge"',
-                )
-            )
+            raise ValueError(complaint("AlignedUpsample", "unknown border", got=repr(border),
+                                       expected='"edge" or "zero"', fix='border="edge"'))
         self.placement = Placement.between(source, target)
         self.channels, self.kind, self.border = channels, kind, border
         if kind == "depthwise":
@@ -142,7 +114,8 @@ class AlignedUpsample(nnx.Module):
     def as_map(self, source_size: tuple[int, int], size: tuple[int, int]) -> LinearMap:
         """The layer between two sizes as a LinearMap on `(..., h, w, channels)`."""
         place = self.placement
-        reach = [(0, 0) if self.border == "zero" else place.reach(n, m) for n, m in zip(source_size, size, strict=True)]
+        reach = [(0, 0) if self.border == "zero" else place.reach(n, m)
+                 for n, m in zip(source_size, size, strict=True)]
         long = [n + sum(r) for n, r in zip(source_size, reach, strict=True)]
         starts = [place.first - place.factor * lo for lo, _ in reach]
         k, f = len(place.taps), place.factor

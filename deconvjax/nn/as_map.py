@@ -50,15 +50,8 @@ def as_map(layer: Any, domain: Any) -> LinearMap:
             a = step if a == identity.on(space) else step @ a
         return a
     if not callable(layer):
-        raise TypeError(
-            complaint(
-                "as_map",
-                "only layers have a linear part",
-                got=type(layer).__name__,
-                expected="an nnx layer or a callable",
-                fix="pass the layer itself",
-            )
-        )
+        raise TypeError(complaint("as_map", "only layers have a linear part", got=type(layer).__name__,
+                                  expected="an nnx layer or a callable", fix="pass the layer itself"))
 
     def linear(x: Any) -> Any:
         zero = jax.tree_util.tree_map(jnp.zeros_like, x)
@@ -91,15 +84,8 @@ class MapLayer(nnx.Module):
                     array = array.astype(param_dtype)
                 made[name] = nnx.Param(array) if trainable else nnx.Variable(array)
         if not any(isinstance(variable, nnx.Param) for variable in made.values()):
-            raise TypeError(
-                complaint(
-                    "from_map",
-                    "the map has no array that could be trained",
-                    got=a,
-                    expected="float or complex taps or weights",
-                    fix="write the taps as floats",
-                )
-            )
+            raise TypeError(complaint("from_map", "the map has no array that could be trained", got=a,
+                                      expected="float or complex taps or weights", fix="write the taps as floats"))
         self.names = tuple(names)
         self.arrays = nnx.Dict(made)
         self.bias: nnx.Param | None = nnx.data(None)
@@ -124,19 +110,14 @@ class MapLayer(nnx.Module):
         bias = None if self.bias is None else self.bias[...]
         given = (*leaves, *(values[name] for name in trained), bias)
         promoted = self.promote_dtype(given, dtype=self.dtype)
-        values.update(zip(trained, promoted[len(leaves) : -1], strict=True))
+        values.update(zip(trained, promoted[len(leaves):-1], strict=True))
         a = jax.tree_util.tree_unflatten(self.structure, [values[name] for name in self.names])
         return jax.tree_util.tree_unflatten(treedef, promoted[: len(leaves)]), a, promoted[-1]
 
 
 def from_map(
-    a: LinearMap,
-    *,
-    use_bias: bool = False,
-    features: int | None = None,
-    param_dtype: Any = jnp.float32,
-    dtype: Any = None,
-    promote_dtype: Any = dtypes.promote_dtype,
+    a: LinearMap, *, use_bias: bool = False, features: int | None = None, param_dtype: Any = jnp.float32,
+    dtype: Any = None, promote_dtype: Any = dtypes.promote_dtype,
 ) -> MapLayer:
     """layer(x) = A(x) + b with every float array of A (taps, weights, factors) an `nnx.Param`: a map, trainable.
 
@@ -160,38 +141,18 @@ def from_map(
     ((3,), (16,))
     """
     if not isinstance(a, LinearMap):
-        raise TypeError(
-            complaint(
-                "from_map",
-                "it makes layers of maps",
-                got=type(a).__name__,
-                expected="a LinearMap",
-                fix="wrap functions with linear_map(fn, domain)",
-            )
-        )
+        raise TypeError(complaint("from_map", "it makes layers of maps", got=type(a).__name__, expected="a LinearMap",
+                                  fix="wrap functions with linear_map(fn, domain)"))
     if not use_bias:
         features = None
     elif features is None:
         if not a.is_bound:
-            raise UnboundError(
-                complaint(
-                    "from_map",
-                    "the length of the bias is unknown",
-                    got="an unbound map",
-                    expected="a bound map, or features=",
-                    fix="from_map(a, use_bias=True, features=n)",
-                )
-            )
+            raise UnboundError(complaint("from_map", "the length of the bias is unknown", got="an unbound map",
+                                         expected="a bound map, or features=",
+                                         fix="from_map(a, use_bias=True, features=n)"))
         if not a._codomain().is_array:
-            raise ShapeError(
-                complaint(
-                    "from_map",
-                    "a bias is added to one array",
-                    got=a,
-                    expected="an array codomain",
-                    fix="use_bias=False",
-                )
-            )
+            raise ShapeError(complaint("from_map", "a bias is added to one array", got=a, expected="an array codomain",
+                                       fix="use_bias=False"))
         features = a._codomain().shape[-1]
     else:
         integer(features, "from_map", "features", 1)

@@ -50,16 +50,8 @@ class Carafe(nnx.Module):
     """
 
     def __init__(
-        self,
-        features: int,
-        scale: Ints = 2,
-        *,
-        kernel_size: Ints = 5,
-        encoder_size: Ints = 3,
-        encoder_dilation: Ints = 1,
-        compressed: int = 64,
-        groups: int = 1,
-        **options: Any,
+        self, features: int, scale: Ints = 2, *, kernel_size: Ints = 5, encoder_size: Ints = 3,
+        encoder_dilation: Ints = 1, compressed: int = 64, groups: int = 1, **options: Any,
     ):
         self.scale = scales(scale, "Carafe")
         n = len(self.scale)
@@ -68,31 +60,13 @@ class Carafe(nnx.Module):
         self.features = integer(features, "Carafe", "features", 1)
         self.groups = integer(groups, "Carafe", "groups", 1)
         if features % groups:
-            raise ShapeError(
-                complaint(
-                    "Carafe",
-                    "groups must divide the features",
-                    got=f"{groups} and {features}",
-                    expected=f"a divisor of {features}",
-                    fix="use groups=1",
-                )
-            )
+            raise ShapeError(complaint("Carafe", "groups must divide the features", got=f"{groups} and {features}",
+                                       expected=f"a divisor of {features}", fix="use groups=1"))
         logits = groups * math.prod(self.kernel_size) * math.prod(self.scale)
-        self.compressor = Conv(
-            features,
-            integer(compressed, "Carafe", "compressed", 1),
-            (1,) * n,
-            kernel_init=nnx.initializers.glorot_uniform(),
-            **options,
-        )
-        self.encoder = Conv(
-            compressed,
-            logits,
-            window,
-            kernel_dilation=encoder_dilation,
-            kernel_init=nnx.initializers.normal(1e-3),
-            **options,
-        )
+        self.compressor = Conv(features, integer(compressed, "Carafe", "compressed", 1), (1,) * n,
+                               kernel_init=nnx.initializers.glorot_uniform(), **options)
+        self.encoder = Conv(compressed, logits, window, kernel_dilation=encoder_dilation,
+                            kernel_init=nnx.initializers.normal(1e-3), **options)
 
     def __call__(self, inputs: jax.Array, guide: jax.Array | None = None) -> jax.Array:
         """y, the taps predicted from `guide` (x itself where None), which has x's batch, space and channels."""
@@ -115,15 +89,8 @@ def scales(scale: Ints, operator: str) -> tuple[int, ...]:
     """One factor for each space axis; a single int means an image."""
     count = length(scale)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                operator,
-                "scale is empty",
-                got="()",
-                expected="one int for each space axis",
-                fix="use scale=2 for images",
-            )
-        )
+        raise ShapeError(complaint(operator, "scale is empty", got="()", expected="one int for each space axis",
+                                   fix="use scale=2 for images"))
     return integers(scale, 2 if count is None else count, operator, "scale", 1)
 
 
@@ -131,13 +98,6 @@ def odd(value: Ints, count: int, operator: str, argument: str) -> tuple[int, ...
     """Odd ints, one for each axis: a window with a middle."""
     sizes = integers(value, count, operator, argument, 1)
     if any(n % 2 == 0 for n in sizes):
-        raise ValueError(
-            complaint(
-                operator,
-                f"{argument} must be odd",
-                got=sizes,
-                expected="windows with a middle",
-                fix=f"{argument}={tuple(n + 1 - n % 2 for n in sizes)}",
-            )
-        )
+        raise ValueError(complaint(operator, f"{argument} must be odd", got=sizes, expected="windows with a middle",
+                                   fix=f"{argument}={tuple(n + 1 - n % 2 for n in sizes)}"))
     return sizes

@@ -34,26 +34,12 @@ def dc_constraint(kernel: Any, strides: Factor, *, kernel_dilation: Factor = 1) 
     """
     kernel = jnp.asarray(kernel)
     if not jnp.issubdtype(kernel.dtype, jnp.inexact):
-        raise TypeError(
-            complaint(
-                "dc_constraint",
-                "projected integers are not integers",
-                got=kernel.dtype,
-                expected="a float or complex kernel",
-                fix="kernel.astype(jnp.float32)",
-            )
-        )
+        raise TypeError(complaint("dc_constraint", "projected integers are not integers", got=kernel.dtype,
+                                  expected="a float or complex kernel", fix="kernel.astype(jnp.float32)"))
     ndim = kernel.ndim - 2
     if ndim < 1:
-        raise ShapeError(
-            complaint(
-                "dc_constraint",
-                "the kernel has too few axes",
-                got=kernel.shape,
-                expected="(*window, in, out)",
-                fix="kernel[:, None, None] for scalar taps",
-            )
-        )
+        raise ShapeError(complaint("dc_constraint", "the kernel has too few axes", got=kernel.shape,
+                                   expected="(*window, in, out)", fix="kernel[:, None, None] for scalar taps"))
     stride = integers(strides, ndim, "dc_constraint", "strides", 1)
     spread = integers(kernel_dilation, ndim, "dc_constraint", "kernel_dilation", 1)
     window = kernel.shape[:ndim]
@@ -62,15 +48,10 @@ def dc_constraint(kernel: Any, strides: Factor, *, kernel_dilation: Factor = 1) 
         members = np.kron(members, np.arange(s)[:, None] == np.arange(n) * d % s)
     counts = members.sum(1)
     if (counts == 0).any():
-        raise ShapeError(
-            complaint(
-                "dc_constraint",
-                "some phases of the stride have no taps",
-                got=f"window {window}, strides {stride}, kernel_dilation {spread}",
-                expected="a dilated window that reaches every phase",
-                fix=f"use a window of at least {stride} and no dilation",
-            )
-        )
+        raise ShapeError(complaint("dc_constraint", "some phases of the stride have no taps",
+                                   got=f"window {window}, strides {stride}, kernel_dilation {spread}",
+                                   expected="a dilated window that reaches every phase",
+                                   fix=f"use a window of at least {stride} and no dilation"))
     wide = jnp.promote_types(kernel.dtype, jnp.float32)
     real = jnp.finfo(wide).dtype
     taps = kernel.astype(wide).reshape(members.shape[1], -1)

@@ -79,26 +79,11 @@ class Conv(nnx.Conv):
         size = window(kernel_size, "Conv")
         check_features("Conv", in_features, out_features, feature_group_count)
         super().__init__(
-            in_features,
-            out_features,
-            size,
-            strides,
-            padding=padding,
-            input_dilation=input_dilation,
-            kernel_dilation=kernel_dilation,
-            feature_group_count=feature_group_count,
-            use_bias=use_bias,
-            mask=mask,
-            dtype=dtype,
-            param_dtype=param_dtype,
-            precision=precision,
-            kernel_init=kernel_init,
-            bias_init=bias_init,
-            conv_general_dilated=conv_general_dilated,
-            promote_dtype=promote_dtype,
-            preferred_element_type=preferred_element_type,
-            rngs=rngs,
-            kernel_metadata=kernel_metadata,
+            in_features, out_features, size, strides, padding=padding, input_dilation=input_dilation,
+            kernel_dilation=kernel_dilation, feature_group_count=feature_group_count, use_bias=use_bias, mask=mask,
+            dtype=dtype, param_dtype=param_dtype, precision=precision, kernel_init=kernel_init, bias_init=bias_init,
+            conv_general_dilated=conv_general_dilated, promote_dtype=promote_dtype,
+            preferred_element_type=preferred_element_type, rngs=rngs, kernel_metadata=kernel_metadata,
             bias_metadata=bias_metadata,
         )
         self._geometry()  # refuses bad strides and paddings now, not at the first call
@@ -125,12 +110,9 @@ class Conv(nnx.Conv):
 
     def _geometry(self) -> paddings.Geometry:
         n = len(self.kernel_size)
-        factors = zip(
-            per_axis(self.input_dilation, n, "Conv", "input_dilation"),
-            per_axis(self.strides, n, "Conv", "strides"),
-            per_axis(self.kernel_dilation, n, "Conv", "kernel_dilation"),
-            strict=True,
-        )
+        factors = zip(per_axis(self.input_dilation, n, "Conv", "input_dilation"),
+                      per_axis(self.strides, n, "Conv", "strides"),
+                      per_axis(self.kernel_dilation, n, "Conv", "kernel_dilation"), strict=True)
         rates = tuple(Rate(up, down, dilation) for up, down, dilation in factors)
         taps = [Axis(1, k, r.dilation).taps for k, r in zip(self.kernel_size, rates, strict=True)]
         return paddings.conv(self.padding, taps, rates, "Conv")

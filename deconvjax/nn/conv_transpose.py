@@ -102,24 +102,11 @@ class ConvTranspose(nnx.ConvTranspose):
         unflipped = (in_features // feature_group_count, out_features)
         shape = (*size, *(forward if transpose_kernel else unflipped))
         super().__init__(
-            in_features,
-            out_features,
-            size,
-            strides,
-            padding=padding,
-            kernel_dilation=kernel_dilation,
-            use_bias=use_bias,
-            mask=mask,
-            dtype=dtype,
-            param_dtype=param_dtype,
-            precision=precision,
-            kernel_init=lambda key, _, dtype: kernel_init(key, shape, dtype),
-            bias_init=bias_init,
-            transpose_kernel=transpose_kernel,
-            promote_dtype=promote_dtype,
-            preferred_element_type=preferred_element_type,
-            rngs=rngs,
-            kernel_metadata=kernel_metadata,
+            in_features, out_features, size, strides, padding=padding, kernel_dilation=kernel_dilation,
+            use_bias=use_bias, mask=mask, dtype=dtype, param_dtype=param_dtype, precision=precision,
+            kernel_init=lambda key, _, dtype: kernel_init(key, shape, dtype), bias_init=bias_init,
+            transpose_kernel=transpose_kernel, promote_dtype=promote_dtype,
+            preferred_element_type=preferred_element_type, rngs=rngs, kernel_metadata=kernel_metadata,
             bias_metadata=bias_metadata,
         )
         self.kernel_shape = shape  # Flax's own has no groups
@@ -144,15 +131,8 @@ class ConvTranspose(nnx.ConvTranspose):
     def operator(self, kernel: Any) -> LinearMap:
         """The unbound map x -> A x for these kernel values."""
         geometry, axes = self._geometry(), tuple(range(-len(self.kernel_size) - 1, -1))
-        stage = Stage(
-            kernel,
-            geometry.rates,
-            axes,
-            self.feature_group_count,
-            flip=self.transpose_kernel,
-            weak=False,
-            precision=self.precision,
-        )
+        stage = Stage(kernel, geometry.rates, axes, self.feature_group_count, flip=self.transpose_kernel, weak=False,
+                      precision=self.precision)
         folds = any(lo or hi for lo, hi in geometry.widths)
         return Extend(geometry.widths, axes, geometry.mode, fold=True) @ stage if folds else stage
 
@@ -162,38 +142,23 @@ class ConvTranspose(nnx.ConvTranspose):
 
     def _geometry(self) -> paddings.Geometry:
         name, n = "ConvTranspose", len(self.kernel_size)
-        factors = zip(
-            per_axis(self.strides, n, name, "strides"),
-            per_axis(self.kernel_dilation, n, name, "kernel_dilation"),
-            strict=True,
-        )
+        factors = zip(per_axis(self.strides, n, name, "strides"),
+                      per_axis(self.kernel_dilation, n, name, "kernel_dilation"), strict=True)
         rates = tuple(Rate(up, 1, dilation) for up, dilation in factors)
         taps = [Axis(1, k, r.dilation).taps for k, r in zip(self.kernel_size, rates, strict=True)]
         pads: Any = self.padding
         if self.torch_padding is not None:
             if pads != "SAME":
-                raise ValueError(
-                    complaint(
-                        name,
-                        "padding and torch_padding both fix the pads",
-                        got=f"padding={pads!r}, torch_padding={self.torch_padding!r}",
-                        expected="one of the two",
-                        fix="leave padding out",
-                    )
-                )
+                raise ValueError(complaint(name, "padding and torch_padding both fix the pads",
+                                           got=f"padding={pads!r}, torch_padding={self.torch_padding!r}",
+                                           expected="one of the two", fix="leave padding out"))
             forward = paddings.pads_of(self.torch_padding, n, name, "torch_padding")
             pads = paddings.transposed_pads(forward, taps)
         geometry = paddings.conv_transpose(pads, taps, rates, bool(self.transpose_kernel), name)
         extra = paddings.output_padding(self.output_padding, rates, name)
         if any(extra) and geometry.mode != "zero":
-            raise ValueError(
-                complaint(
-                    name,
-                    "a periodic output has no room for output_padding",
-                    got=f"output_padding={self.output_padding} with CIRCULAR",
-                    expected="0",
-                    fix="leave output_padding out, or use another padding",
-                )
-            )
+            raise ValueError(complaint(name, "a periodic output has no room for output_padding",
+                                       got=f"output_padding={self.output_padding} with CIRCULAR", expected="0",
+                                       fix="leave output_padding out, or use another padding"))
         longer = tuple(replace(r, hi=r.hi + a) for r, a in zip(geometry.rates, extra, strict=True))
         return replace(geometry, rates=longer)

@@ -50,13 +50,7 @@ class ConvexUpsample(nnx.Module):
     """
 
     def __init__(
-        self,
-        guide_features: int,
-        scale: Ints = 8,
-        *,
-        hidden: int = 256,
-        kernel_size: Ints = 3,
-        gain: float = 1.0,
+        self, guide_features: int, scale: Ints = 8, *, hidden: int = 256, kernel_size: Ints = 3, gain: float = 1.0,
         **options: Any,
     ):
         self.scale = scales(scale, "ConvexUpsample")
@@ -70,15 +64,9 @@ class ConvexUpsample(nnx.Module):
     def __call__(self, inputs: jax.Array, guide: jax.Array) -> jax.Array:
         """y, the taps predicted from `guide`."""
         if jnp.shape(inputs)[:-1] != jnp.shape(guide)[:-1]:
-            raise ShapeError(
-                complaint(
-                    "ConvexUpsample",
-                    "inputs and guide lie on different grids",
-                    got=f"{jnp.shape(inputs)} and {jnp.shape(guide)}",
-                    expected="equal batch and space axes",
-                    fix="resize one of them first",
-                )
-            )
+            raise ShapeError(complaint("ConvexUpsample", "inputs and guide lie on different grids",
+                                       got=f"{jnp.shape(inputs)} and {jnp.shape(guide)}",
+                                       expected="equal batch and space axes", fix="resize one of them first"))
         y = self.reassembly(guide)(inputs)
         return y if self.gain == 1 else y * self.gain
 

@@ -51,13 +51,7 @@ class DySample(nnx.Module):
     """
 
     def __init__(
-        self,
-        features: int,
-        scale: Ints = 2,
-        *,
-        groups: int = 4,
-        style: str = "lp",
-        dynamic_scope: bool = False,
+        self, features: int, scale: Ints = 2, *, groups: int = 4, style: str = "lp", dynamic_scope: bool = False,
         **options: Any,
     ):
         self.scale = scales(scale, "DySample")
@@ -67,15 +61,8 @@ class DySample(nnx.Module):
         n, cells = len(self.scale), math.prod(self.scale)
         for what, divisor in (("groups", groups), *((("prod(scale)", cells),) if style == "pl" else ())):
             if features % divisor:
-                raise ShapeError(
-                    complaint(
-                        "DySample",
-                        f"{what} must divide the features",
-                        got=f"{divisor}, {features}",
-                        expected=f"a divisor of {features}",
-                        fix="change features, groups or style",
-                    )
-                )
+                raise ShapeError(complaint("DySample", f"{what} must divide the features", got=f"{divisor}, {features}",
+                                           expected=f"a divisor of {features}", fix="change features, groups or style"))
         reads, writes = (features // cells, n * groups) if style == "pl" else (features, n * groups * cells)
         self.offset = Conv(reads, writes, (1,) * n, kernel_init=nnx.initializers.normal(1e-3), **options)
         self.scope: Conv | None = nnx.data(None)
@@ -88,15 +75,9 @@ class DySample(nnx.Module):
         x = jnp.asarray(inputs)
         n = len(self.scale)
         if x.ndim < n + 1 or x.shape[-1] != self.features:
-            raise ShapeError(
-                complaint(
-                    "DySample",
-                    "the input does not fit",
-                    got=f"shape {x.shape}",
-                    expected=f"(*batch, {n} space axes, {self.features})",
-                    fix="move channels last, or build the layer for these channels",
-                )
-            )
+            raise ShapeError(complaint("DySample", "the input does not fit", got=f"shape {x.shape}",
+                                       expected=f"(*batch, {n} space axes, {self.features})",
+                                       fix="move channels last, or build the layer for these channels"))
         return self.sample(x, self.offsets(x))
 
     def offsets(self, x: jax.Array) -> jax.Array:
@@ -114,7 +95,7 @@ class DySample(nnx.Module):
         """x at the regular fine grid moved by `offsets`: linear in x."""
         n, channels = len(self.scale), x.shape[-1]
         x = x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(offsets.dtype)
-        lead, space = x.shape[: x.ndim - n - 1], x.shape[x.ndim - n - 1 : -1]
+        lead, space = x.shape[: x.ndim - n - 1], x.shape[x.ndim - n - 1: -1]
         low, share = [], []
         for axis, (size, s) in enumerate(zip(space, self.scale, strict=True)):
             regular = (np.arange(size * s) + 0.5) / s - 0.5
@@ -135,3 +116,5 @@ class DySample(nnx.Module):
             index, weight = (a.reshape(planes, -1, self.groups, 1) for a in (index, weight))  # type: ignore[union-attr]
             total = total + weight * jnp.take_along_axis(flat, index, 1)
         return total.reshape(*lead, *(size * s for size, s in zip(space, self.scale, strict=True)), channels)
+
+

@@ -53,56 +53,23 @@ class FCNHead(nnx.Module):
     (1, 13, 17, 5)
     """
 
-    def __init__(
-        self,
-        features: Mapping[str, Feature],
-        classes: int,
-        *,
-        levels: Sequence[str],
-        upsampling: str | Sequence[str] = "fixed",
-        scales: Mapping[str, float] | None = None,
-        border: str = "edge",
-        dropout: float = 0.0,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, features: Mapping[str, Feature], classes: int, *, levels: Sequence[str],
+                 upsampling: str | Sequence[str] = "fixed", scales: Mapping[str, float] | None = None,
+                 border: str = "edge", dropout: float = 0.0, dtype: Any = None, param_dtype: Any = jnp.float32,
+                 rngs: nnx.Rngs):
         _check_levels("FCNHead", features, levels)
         kinds = (upsampling,) * len(levels) if isinstance(upsampling, str) else tuple(upsampling)
         if len(kinds) != len(levels):
-            raise ValueError(
-                complaint(
-                    "FCNHead",
-                    "one kind of upsampling for each level",
-                    got=f"{len(kinds)} kinds",
-                    expected=f"{len(levels)}",
-                    fix='upsampling="fixed" for all',
-                )
-            )
+            raise ValueError(complaint("FCNHead", "one kind of upsampling for each level", got=f"{len(kinds)} kinds",
+                                       expected=f"{len(levels)}", fix='upsampling="fixed" for all'))
         self.levels, self.scales = tuple(levels), dict(scales or {})
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
         zeros = nnx.initializers.zeros_init()
-        self.scores = nnx.List(
-            [
-                Conv(
-                    features[name].channels,
-                    classes,
-                    (1, 1),
-                    kernel_init=zeros,
-                    dtype=dtype,
-                    param_dtype=param_dtype,
-                    rngs=rngs,
-                )
-                for name in levels
-            ]
-        )
+        self.scores = nnx.List([Conv(features[name].channels, classes, (1, 1), kernel_init=zeros, dtype=dtype,
+                                     param_dtype=param_dtype, rngs=rngs) for name in levels])
         grids = [features[name].grid for name in levels] + [Grid()]
-        self.ups = nnx.List(
-            [
-                AlignedUpsample(classes, source, target, kind=kind, border=border, param_dtype=param_dtype)
-                for source, target, kind in zip(grids, grids[1:], kinds, strict=False)
-            ]
-        )
+        self.ups = nnx.List([AlignedUpsample(classes, source, target, kind=kind, border=border, param_dtype=param_dtype)
+                             for source, target, kind in zip(grids, grids[1:], kinds, strict=False)])
 
     def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
@@ -148,29 +115,13 @@ class UNetDecoder(nnx.Module):
     (1, 16, 16, 5)
     """
 
-    def __init__(
-        self,
-        features: Mapping[str, Feature],
-        classes: int,
-        *,
-        levels: Sequence[str],
-        widths: Sequence[int],
-        upsampling: str = "fixed",
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, features: Mapping[str, Feature], classes: int, *, levels: Sequence[str], widths: Sequence[int],
+                 upsampling: str = "fixed", dtype: Any = None, param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         _check_levels("UNetDecoder", features, levels)
         if len(widths) != len(levels) - 1:
-            raise ValueError(
-                complaint(
-                    "UNetDecoder",
-                    "one width for each level but the coarsest",
-                    got=f"{len(widths)} widths",
-                    expected=f"{len(levels) - 1}",
-                    fix="widths=(256, 128, 64) for four levels",
-                )
-            )
+            raise ValueError(complaint("UNetDecoder", "one width for each level but the coarsest",
+                                       got=f"{len(widths)} widths", expected=f"{len(levels) - 1}",
+                                       fix="widths=(256, 128, 64) for four levels"))
         self.levels = tuple(levels)
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         channels, grid = features[levels[0]].channels, features[levels[0]].grid
@@ -196,10 +147,8 @@ class UNetDecoder(nnx.Module):
         """Each upsampling stage as a LinearMap, by "from->to"."""
         sizes = [shapes[name] for name in self.levels] + [size]
         names = [*self.levels, "image"]
-        return {
-            f"{names[i]}->{names[i + 1]}": up.as_map(sizes[i], sizes[i + 1])
-            for i, up in enumerate([*self.ups, self.last])
-        }
+        return {f"{names[i]}->{names[i + 1]}": up.as_map(sizes[i], sizes[i + 1])
+                for i, up in enumerate([*self.ups, self.last])}
 
 
 class FPNHead(nnx.Module):
@@ -221,18 +170,8 @@ class FPNHead(nnx.Module):
     (1, 16, 16, 5)
     """
 
-    def __init__(
-        self,
-        features: Mapping[str, Feature],
-        classes: int,
-        *,
-        levels: Sequence[str],
-        width: int = 128,
-        upsampling: str = "fixed",
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, features: Mapping[str, Feature], classes: int, *, levels: Sequence[str], width: int = 128,
+                 upsampling: str = "fixed", dtype: Any = None, param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         _check_levels("FPNHead", features, levels)
         self.levels = tuple(levels)
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
@@ -272,12 +211,8 @@ class _Block(nnx.Module):
 
     def __init__(self, inner: int, outer: int, options: Mapping[str, Any]):
         groups = next(g for g in (8, 4, 2, 1) if outer % g == 0)
-        self.convs = nnx.List(
-            [
-                Conv(inner, outer, (3, 3), use_bias=False, **options),
-                Conv(outer, outer, (3, 3), use_bias=False, **options),
-            ]
-        )
+        self.convs = nnx.List([Conv(inner, outer, (3, 3), use_bias=False, **options),
+                               Conv(outer, outer, (3, 3), use_bias=False, **options)])
         self.norms = nnx.List([nnx.GroupNorm(outer, num_groups=groups, **options) for _ in range(2)])
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -294,37 +229,16 @@ def _size(x: jax.Array) -> Size:
 def _check_levels(head: str, features: Mapping[str, Feature], levels: Sequence[str]) -> None:
     missing = [name for name in levels if name not in features]
     if missing or not levels or isinstance(levels, str):
-        raise ValueError(
-            complaint(
-                head,
-                "levels name the feature maps from coarse to fine",
-                got=f"levels={levels!r}",
-                expected=f"names among {sorted(features)}",
-                fix='levels=("fc7", "pool4", "pool3")',
-            )
-        )
+        raise ValueError(complaint(head, "levels name the feature maps from coarse to fine", got=f"levels={levels!r}",
+                                   expected=f"names among {sorted(features)}", fix='levels=("fc7", "pool4", "pool3")'))
     spacing = [features[name].grid.scale for name in levels]
     if any(a < b for a, b in zip(spacing, spacing[1:], strict=False)):
-        raise ShapeError(
-            complaint(
-                head,
-                "levels go from coarse to fine",
-                got=f"spacings {list(map(str, spacing))}",
-                expected="spacings that do not grow",
-                fix="reverse levels",
-            )
-        )
+        raise ShapeError(complaint(head, "levels go from coarse to fine", got=f"spacings {list(map(str, spacing))}",
+                                   expected="spacings that do not grow", fix="reverse levels"))
 
 
 def _check_features(head: str, features: Features, levels: Sequence[str]) -> None:
     missing = [name for name in levels if name not in features]
     if missing:
-        raise ShapeError(
-            complaint(
-                head,
-                "the backbone did not give these feature maps",
-                got=f"{sorted(features)}",
-                expected=f"also {missing}",
-                fix="name the levels the backbone returns",
-            )
-        )
+        raise ShapeError(complaint(head, "the backbone did not give these feature maps", got=f"{sorted(features)}",
+                                   expected=f"also {missing}", fix="name the levels the backbone returns"))

@@ -43,15 +43,9 @@ def bilinear() -> Initializer:
         del key
         window, (inner, outer) = _split(shape, "bilinear")
         if inner not in (1, outer):
-            raise ShapeError(
-                complaint(
-                    "bilinear",
-                    "channels cannot be interpolated into each other",
-                    got=tuple(shape),
-                    expected="(*window, n, n), or (*window, 1, n) for a depthwise kernel",
-                    fix="give the layer as many outputs as inputs, or feature_group_count=in",
-                )
-            )
+            raise ShapeError(complaint("bilinear", "channels cannot be interpolated into each other", got=tuple(shape),
+                                       expected="(*window, n, n), or (*window, 1, n) for a depthwise kernel",
+                                       fix="give the layer as many outputs as inputs, or feature_group_count=in"))
         taps = np.ones(())
         for n in window:
             f = -(-n // 2)
@@ -63,11 +57,7 @@ def bilinear() -> Initializer:
 
 
 def icnr(
-    base: Initializer | None = None,
-    factor: Factor = 2,
-    *,
-    order: str = "CRD",
-    transposed: bool = False,
+    base: Initializer | None = None, factor: Factor = 2, *, order: str = "CRD", transposed: bool = False,
     transpose_kernel: bool = False,
 ) -> Initializer:
     """k[..., c*r^2 + i] = k0[..., c] for all i: the layer starts as a convolution and a nearest-neighbour upsampling.
@@ -100,15 +90,10 @@ def icnr(
         factors = integers(factor, len(window), "icnr", "factor", 1)
         if transposed:
             if any(n % f for n, f in zip(window, factors, strict=True)):
-                raise ShapeError(
-                    complaint(
-                        "icnr",
-                        "factor must divide the window of a transposed convolution",
-                        got=f"window {window}, factor {factors}",
-                        expected="a window of factor, 2*factor, ... taps",
-                        fix=f"kernel_size={tuple(f * 2 for f in factors)}",
-                    )
-                )
+                raise ShapeError(complaint("icnr", "factor must divide the window of a transposed convolution",
+                                           got=f"window {window}, factor {factors}",
+                                           expected="a window of factor, 2*factor, ... taps",
+                                           fix=f"kernel_size={tuple(f * 2 for f in factors)}"))
             small = tuple(n // f for n, f in zip(window, factors, strict=True))
             channels = (outer, inner) if transpose_kernel else (inner, outer)
             kernel = draw(key, (*small, *channels), dtype)
@@ -118,15 +103,9 @@ def icnr(
             return kernel
         repeats = math.prod(factors)
         if outer % repeats:
-            raise ShapeError(
-                complaint(
-                    "icnr",
-                    "the output channels are not a multiple of factor**ndim",
-                    got=f"{outer} channels, factor {factors}",
-                    expected=f"a multiple of {repeats}",
-                    fix=f"give the convolution n*{repeats} output channels",
-                )
-            )
+            raise ShapeError(complaint("icnr", "the output channels are not a multiple of factor**ndim",
+                                       got=f"{outer} channels, factor {factors}", expected=f"a multiple of {repeats}",
+                                       fix=f"give the convolution n*{repeats} output channels"))
         kernel = draw(key, (*window, inner, outer // repeats), dtype)
         return jnp.repeat(kernel, repeats, -1) if order == "CRD" else jnp.tile(kernel, repeats)
 
@@ -134,11 +113,7 @@ def icnr(
 
 
 def polyphase_lecun(
-    strides: Factor = 1,
-    *,
-    kernel_dilation: Factor = 1,
-    transpose_kernel: bool = False,
-    feature_group_count: int = 1,
+    strides: Factor = 1, *, kernel_dilation: Factor = 1, transpose_kernel: bool = False, feature_group_count: int = 1,
     distribution: str = "truncated_normal",
 ) -> Initializer:
     """var k[j] = 1 / (in * taps of the phase of j): unit-variance inputs give unit-variance outputs at every phase.
@@ -157,24 +132,12 @@ def polyphase_lecun(
     >>> print(round(float(k.var() * 64 * 4), 1))
     1.0
     """
-    return _polyphase(
-        "polyphase_lecun",
-        1.0,
-        strides,
-        kernel_dilation,
-        transpose_kernel,
-        feature_group_count,
-        distribution,
-        glorot=False,
-    )
+    return _polyphase("polyphase_lecun", 1.0, strides, kernel_dilation, transpose_kernel, feature_group_count,
+                      distribution, glorot=False)
 
 
 def polyphase_he(
-    strides: Factor = 1,
-    *,
-    kernel_dilation: Factor = 1,
-    transpose_kernel: bool = False,
-    feature_group_count: int = 1,
+    strides: Factor = 1, *, kernel_dilation: Factor = 1, transpose_kernel: bool = False, feature_group_count: int = 1,
     distribution: str = "truncated_normal",
 ) -> Initializer:
     """var k[j] = 2 / (in * taps of the phase of j): as `polyphase_lecun`, for inputs that come from a ReLU.
@@ -189,17 +152,12 @@ def polyphase_he(
     >>> print(round(float(k.var() * 64 * 4), 1))
     2.0
     """
-    return _polyphase(
-        "polyphase_he", 2.0, strides, kernel_dilation, transpose_kernel, feature_group_count, distribution, glorot=False
-    )
+    return _polyphase("polyphase_he", 2.0, strides, kernel_dilation, transpose_kernel, feature_group_count,
+                      distribution, glorot=False)
 
 
 def polyphase_glorot(
-    strides: Factor = 1,
-    *,
-    kernel_dilation: Factor = 1,
-    transpose_kernel: bool = False,
-    feature_group_count: int = 1,
+    strides: Factor = 1, *, kernel_dilation: Factor = 1, transpose_kernel: bool = False, feature_group_count: int = 1,
     distribution: str = "truncated_normal",
 ) -> Initializer:
     """var y = 2 fan_in / (fan_in + fan_out) at every phase, fan_in = in*prod(K/stride), fan_out = out*prod(K).
@@ -215,26 +173,12 @@ def polyphase_glorot(
     >>> print(round(float(k.var() * 64 * 4), 1))
     1.0
     """
-    return _polyphase(
-        "polyphase_glorot",
-        1.0,
-        strides,
-        kernel_dilation,
-        transpose_kernel,
-        feature_group_count,
-        distribution,
-        glorot=True,
-    )
+    return _polyphase("polyphase_glorot", 1.0, strides, kernel_dilation, transpose_kernel, feature_group_count,
+                      distribution, glorot=True)
 
 
 def _polyphase(
-    operator: str,
-    scale: float,
-    strides: Any,
-    dilation: Any,
-    transpose_kernel: bool,
-    groups: int,
-    distribution: Any,
+    operator: str, scale: float, strides: Any, dilation: Any, transpose_kernel: bool, groups: int, distribution: Any,
     glorot: bool,
 ) -> Initializer:
     one_of(distribution, ("truncated_normal", "normal", "uniform"), operator, "distribution")
@@ -263,13 +207,7 @@ def _polyphase(
 
 def _split(shape: Any, operator: str) -> tuple[tuple[int, ...], tuple[int, int]]:
     if len(shape) < 3:
-        raise ShapeError(
-            complaint(
-                operator,
-                "not the shape of a convolution kernel",
-                got=tuple(shape),
-                expected="(*window, in, out) with at least one window axis",
-                fix="use it as the kernel_init of a convolution layer",
-            )
-        )
+        raise ShapeError(complaint(operator, "not the shape of a convolution kernel", got=tuple(shape),
+                                   expected="(*window, in, out) with at least one window axis",
+                                   fix="use it as the kernel_init of a convolution layer"))
     return tuple(shape[:-2]), (shape[-2], shape[-1])

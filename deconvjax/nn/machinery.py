@@ -38,15 +38,8 @@ def window(kernel_size: Ints, operator: str) -> tuple[int, ...]:
     """One positive int for each space axis; a single int means one axis."""
     count = length(kernel_size)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                operator,
-                "kernel_size has no axes",
-                got=kernel_size,
-                expected="one int for each space axis",
-                fix="use nnx.Linear for no space axes",
-            )
-        )
+        raise ShapeError(complaint(operator, "kernel_size has no axes", got=kernel_size,
+                                   expected="one int for each space axis", fix="use nnx.Linear for no space axes"))
     return integers(kernel_size, 1 if count is None else count, operator, "kernel_size", 1)
 
 
@@ -60,15 +53,9 @@ def check_features(operator: str, in_features: int, out_features: int, groups: i
     for name, features in (("in_features", in_features), ("out_features", out_features)):
         integer(features, operator, name, 1)
         if features % integer(groups, operator, "feature_group_count", 1):
-            raise ShapeError(
-                complaint(
-                    operator,
-                    f"feature_group_count must divide {name}",
-                    got=f"feature_group_count={groups}, {name}={features}",
-                    expected=f"a divisor of {features}",
-                    fix=f"change {name} or the groups",
-                )
-            )
+            raise ShapeError(complaint(operator, f"feature_group_count must divide {name}",
+                                       got=f"feature_group_count={groups}, {name}={features}",
+                                       expected=f"a divisor of {features}", fix=f"change {name} or the groups"))
 
 
 def explicit(inputs: Any) -> bool:
@@ -83,15 +70,8 @@ def masked_kernel(layer: Affine, operator: str) -> Any:
     if layer.mask is None:
         return kernel
     if jnp.shape(layer.mask) != layer.kernel_shape:
-        raise ShapeError(
-            complaint(
-                operator,
-                "the mask has another shape than the kernel",
-                got=jnp.shape(layer.mask),
-                expected=layer.kernel_shape,
-                fix="give one mask value for each kernel value",
-            )
-        )
+        raise ShapeError(complaint(operator, "the mask has another shape than the kernel", got=jnp.shape(layer.mask),
+                                   expected=layer.kernel_shape, fix="give one mask value for each kernel value"))
     return kernel * layer.mask
 
 

@@ -36,15 +36,9 @@ def pads_of(padding: Any, ndim: int, operator: str, argument: str = "padding") -
         each = integer(padding, operator, argument)
         return ((each, each),) * ndim
     if len(padding) != ndim:
-        raise ShapeError(
-            complaint(
-                operator,
-                f"{argument} has the wrong number of entries",
-                got=padding,
-                expected=f"an int, or {ndim} ints or (lo, hi) pairs, one for each axis",
-                fix=f"give {argument} {ndim} entries",
-            )
-        )
+        raise ShapeError(complaint(operator, f"{argument} has the wrong number of entries", got=padding,
+                                   expected=f"an int, or {ndim} ints or (lo, hi) pairs, one for each axis",
+                                   fix=f"give {argument} {ndim} entries"))
     return tuple(_pair(each, operator, argument) for each in padding)
 
 
@@ -59,12 +53,8 @@ def conv(padding: Any, taps: Sequence[int], rates: tuple[Rate, ...], operator: s
         # The period of a stuffed signal counts its trailing zeros; a reflection turns at its last sample.
         tail = [r.up - 1 if name == "CIRCULAR" else 0 for r in rates]
         stuffing = tuple(Rate(r.up, hi=hi) for r, hi in zip(rates, tail, strict=True))
-        return Geometry(
-            tuple(replace(r, up=1) for r in rates),
-            "wrap" if name == "CIRCULAR" else "reflect",
-            wrap_widths(taps),
-            stuffing if any(r.up > 1 for r in rates) else (),
-        )
+        return Geometry(tuple(replace(r, up=1) for r in rates), "wrap" if name == "CIRCULAR" else "reflect",
+                        wrap_widths(taps), stuffing if any(r.up > 1 for r in rates) else ())
     if name in ("SAME", "SAME_LOWER"):
         return Geometry(tuple(replace(r, same="upper" if name == "SAME" else "lower") for r in rates))
     if name == "CAUSAL":
@@ -75,11 +65,7 @@ def conv(padding: Any, taps: Sequence[int], rates: tuple[Rate, ...], operator: s
 
 
 def conv_transpose(
-    padding: Any,
-    taps: Sequence[int],
-    rates: tuple[Rate, ...],
-    exact: bool,
-    operator: str,
+    padding: Any, taps: Sequence[int], rates: tuple[Rate, ...], exact: bool, operator: str,
 ) -> Geometry:
     """`padding` of a ConvTranspose; `exact` chooses the transpose of Conv where Flax's own meaning is shifted.
 
@@ -112,15 +98,10 @@ def output_padding(value: Any, rates: tuple[Rate, ...], operator: str) -> tuple[
     extra = integers(value, len(rates), operator, "output_padding", 0)
     for a, rate in zip(extra, rates, strict=True):
         if a and a >= max(rate.up, rate.dilation):
-            raise ValueError(
-                complaint(
-                    operator,
-                    "output_padding must be smaller than the stride or the dilation",
-                    got=f"output_padding={a}, stride={rate.up}, kernel_dilation={rate.dilation}",
-                    expected=f"0 <= output_padding < {max(rate.up, rate.dilation)}",
-                    fix="pad the output with jnp.pad where more zeros are wanted",
-                )
-            )
+            raise ValueError(complaint(operator, "output_padding must be smaller than the stride or the dilation",
+                                       got=f"output_padding={a}, stride={rate.up}, kernel_dilation={rate.dilation}",
+                                       expected=f"0 <= output_padding < {max(rate.up, rate.dilation)}",
+                                       fix="pad the output with jnp.pad where more zeros are wanted"))
     return extra
 
 
@@ -162,28 +143,15 @@ def _name(padding: Any, names: tuple[str, ...], operator: str) -> str:
     if padding in names:
         return padding
     # jax.lax reads 'same' and 'SAME' differently in transposed convolutions, so spelling is not forgiven here.
-    raise ValueError(
-        complaint(
-            operator,
-            "unknown padding",
-            got=repr(padding),
-            expected=f"{', '.join(map(repr, names))}, an int, or (lo, hi) pairs",
-            fix=f"write {padding.upper()!r}" if padding.upper() in names else "name one of these",
-        )
-    )
+    raise ValueError(complaint(operator, "unknown padding", got=repr(padding),
+                               expected=f"{', '.join(map(repr, names))}, an int, or (lo, hi) pairs",
+                               fix=f"write {padding.upper()!r}" if padding.upper() in names else "name one of these"))
 
 
 def _one_axis(taps: Sequence[int], operator: str) -> None:
     if len(taps) != 1:
-        raise ValueError(
-            complaint(
-                operator,
-                "causal padding is defined for one axis",
-                got=f"{len(taps)} space axes",
-                expected="kernel_size of one int",
-                fix="write the (lo, hi) pairs of each axis",
-            )
-        )
+        raise ValueError(complaint(operator, "causal padding is defined for one axis", got=f"{len(taps)} space axes",
+                                   expected="kernel_size of one int", fix="write the (lo, hi) pairs of each axis"))
 
 
 def _pair(value: Any, operator: str, argument: str) -> tuple[int, int]:

@@ -48,15 +48,8 @@ class PixelShuffle(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: Ints,
-        scale: Ints,
-        *,
-        order: str = "CRD",
-        kernel_init: Any = None,
-        **options: Any,
+        self, in_features: int, out_features: int, kernel_size: Ints, scale: Ints, *, order: str = "CRD",
+        kernel_init: Any = None, **options: Any,
     ):
         size = window(kernel_size, "PixelShuffle")
         integer(out_features, "PixelShuffle", "out_features", 1)
@@ -64,15 +57,8 @@ class PixelShuffle(nnx.Module):
         self.order = one_of(order, ("CRD", "DCR"), "PixelShuffle", "order")
         groups = options.get("feature_group_count", 1)
         if order == "DCR" and groups != 1:
-            raise ValueError(
-                complaint(
-                    "PixelShuffle",
-                    "DCR spreads each output channel over all groups",
-                    got=f"feature_group_count={groups}",
-                    expected="1",
-                    fix="use order='CRD'",
-                )
-            )
+            raise ValueError(complaint("PixelShuffle", "DCR spreads each output channel over all groups",
+                                       got=f"feature_group_count={groups}", expected="1", fix="use order='CRD'"))
         start = icnr(None, self.scale, order=order) if kernel_init is None else kernel_init
         self.conv = Conv(in_features, out_features * math.prod(self.scale), size, kernel_init=start, **options)
 

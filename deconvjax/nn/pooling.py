@@ -47,12 +47,7 @@ class MaxPool(nnx.Module):
     """
 
     def __init__(
-        self,
-        window: Ints,
-        strides: Ints | None = None,
-        padding: Any = "VALID",
-        *,
-        dilation: Ints = 1,
+        self, window: Ints, strides: Ints | None = None, padding: Any = "VALID", *, dilation: Ints = 1,
         rngs: nnx.Rngs | None = None,
     ):
         del rngs
@@ -90,31 +85,27 @@ class MaxUnpool(nnx.Module):
      [ 0. 13.  0. 15.]]
     """
 
-    def __init__(self, window: Ints, strides: Ints | None = None, padding: Ints = 0, *, rngs: nnx.Rngs | None = None):
+    def __init__(
+        self, window: Ints, strides: Ints | None = None, padding: Ints = 0, *, rngs: nnx.Rngs | None = None
+    ):
         del rngs
         self.window = _sizes(window, "MaxUnpool")
         count = len(self.window)
         self.strides = integers(self.window if strides is None else strides, count, "MaxUnpool", "strides", 1)
         self.padding = integers(padding, count, "MaxUnpool", "padding", 0)
 
-    def __call__(self, inputs: jax.Array, switches: jax.Array, output_shape: Sequence[int] | None = None) -> jax.Array:
+    def __call__(
+        self, inputs: jax.Array, switches: jax.Array, output_shape: Sequence[int] | None = None
+    ) -> jax.Array:
         """`(*batch, *space, channels)` and its switches to `(*batch, *output_shape, channels)`."""
         if jnp.shape(inputs) != jnp.shape(switches):
-            raise ShapeError(
-                complaint(
-                    "MaxUnpool",
-                    "each value needs its switch",
-                    got=f"inputs {jnp.shape(inputs)}, switches {jnp.shape(switches)}",
-                    expected="equal shapes",
-                    fix="use the switches of the pooling of this input",
-                )
-            )
+            raise ShapeError(complaint("MaxUnpool", "each value needs its switch",
+                                       got=f"inputs {jnp.shape(inputs)}, switches {jnp.shape(switches)}",
+                                       expected="equal shapes", fix="use the switches of the pooling of this input"))
         if output_shape is None:
-            space = jnp.shape(inputs)[-1 - len(self.window) : -1]
-            output_shape = tuple(
-                (n - 1) * s + k - 2 * p
-                for n, s, k, p in zip(space, self.strides, self.window, self.padding, strict=True)
-            )
+            space = jnp.shape(inputs)[-1 - len(self.window): -1]
+            output_shape = tuple((n - 1) * s + k - 2 * p for n, s, k, p in
+                                 zip(space, self.strides, self.window, self.padding, strict=True))
         return unpool(switches, output_shape)(inputs)
 
 
@@ -142,7 +133,9 @@ class BlurPool(nnx.Module):
     (1, 4, 4, 3)
     """
 
-    def __init__(self, strides: Ints = 2, taps: Ints = 4, *, border: str = "reflect", rngs: nnx.Rngs | None = None):
+    def __init__(
+        self, strides: Ints = 2, taps: Ints = 4, *, border: str = "reflect", rngs: nnx.Rngs | None = None
+    ):
         del rngs
         self.strides = _sizes(strides, "BlurPool")
         self.taps = integers(taps, len(self.strides), "BlurPool", "taps", 1)
@@ -157,10 +150,8 @@ class BlurPool(nnx.Module):
         axes = tuple(range(-len(self.strides) - 1, -1))
         widths = tuple(((k - 1) // 2, k // 2) for k in self.taps)
         zero = self.border == "zero"
-        rates = tuple(
-            Rate(down=s, lo=lo if zero else 0, hi=hi if zero else 0)
-            for s, (lo, hi) in zip(self.strides, widths, strict=True)
-        )
+        rates = tuple(Rate(down=s, lo=lo if zero else 0, hi=hi if zero else 0)
+                      for s, (lo, hi) in zip(self.strides, widths, strict=True))
         stage = Stage(filters.binomial(self.taps), rates, axes)
         return stage if zero else stage @ Extend(widths, axes, self.border)
 
@@ -172,14 +163,7 @@ class BlurPool(nnx.Module):
 def _sizes(value: Any, operator: str) -> tuple[int, ...]:
     count = length(value)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                operator,
-                "no space axes are named",
-                got="()",
-                expected="one int for each space axis",
-                fix="use 2 for images",
-            )
-        )
+        raise ShapeError(complaint(operator, "no space axes are named", got="()",
+                                   expected="one int for each space axis", fix="use 2 for images"))
     name = "strides" if operator == "BlurPool" else "window"
     return integers(value, 2 if count is None else count, operator, name, 1)

@@ -11,34 +11,10 @@ from deconvjax.nn.conv_transpose import ConvTranspose
 
 Model = TypeVar("Model", bound=nnx.Module)
 
-_CONV = (
-    "strides",
-    "padding",
-    "input_dilation",
-    "kernel_dilation",
-    "feature_group_count",
-    "use_bias",
-    "mask",
-    "dtype",
-    "param_dtype",
-    "precision",
-    "conv_general_dilated",
-    "promote_dtype",
-    "preferred_element_type",
-)
-_TRANSPOSE = (
-    "strides",
-    "padding",
-    "kernel_dilation",
-    "use_bias",
-    "mask",
-    "dtype",
-    "param_dtype",
-    "precision",
-    "transpose_kernel",
-    "promote_dtype",
-    "preferred_element_type",
-)
+_CONV = ("strides", "padding", "input_dilation", "kernel_dilation", "feature_group_count", "use_bias", "mask", "dtype",
+         "param_dtype", "precision", "conv_general_dilated", "promote_dtype", "preferred_element_type")
+_TRANSPOSE = ("strides", "padding", "kernel_dilation", "use_bias", "mask", "dtype", "param_dtype", "precision",
+              "transpose_kernel", "promote_dtype", "preferred_element_type")
 
 
 def swap(model: Model) -> Model:
@@ -86,13 +62,7 @@ def _swapped(layer: Any) -> nnx.Module:
     kind, names = (Conv, _CONV) if type(layer) is nnx.Conv else (ConvTranspose, _TRANSPOSE)
     options = {name: getattr(layer, name) for name in names if hasattr(layer, name)}
     kernel = layer.kernel
-    new = kind(
-        layer.in_features,
-        layer.out_features,
-        layer.kernel_size,
-        rngs=nnx.Rngs(0),
-        kernel_init=lambda *_: kernel[...],
-        **options,
-    )
+    new = kind(layer.in_features, layer.out_features, layer.kernel_size, rngs=nnx.Rngs(0),
+               kernel_init=lambda *_: kernel[...], **options)
     new.kernel, new.bias = kernel, layer.bias if layer.bias is not None else nnx.data(None)
     return new

@@ -86,28 +86,15 @@ class Upsample(nnx.Module):
         self.bias: nnx.Param | None = nnx.data(None)
         if not learnable:
             if features is not None or mixing or use_bias:
-                raise ValueError(
-                    complaint(
-                        "Upsample",
-                        "a fixed interpolation has no parameters",
-                        got=f"features={features}, mixing={mixing}, use_bias={use_bias}",
-                        expected="none of these",
-                        fix="learnable=True, or leave them out",
-                    )
-                )
+                raise ValueError(complaint("Upsample", "a fixed interpolation has no parameters",
+                                           got=f"features={features}, mixing={mixing}, use_bias={use_bias}",
+                                           expected="none of these", fix="learnable=True, or leave them out"))
             self.kernel_shape: tuple[int, ...] = ()
             self.kernel: nnx.Param | None = nnx.data(None)
             return
         if features is None:
-            raise ValueError(
-                complaint(
-                    "Upsample",
-                    "a learnable kernel needs its channels",
-                    got="features=None",
-                    expected="an int",
-                    fix="features=x.shape[-1]",
-                )
-            )
+            raise ValueError(complaint("Upsample", "a learnable kernel needs its channels", got="features=None",
+                                       expected="an int", fix="features=x.shape[-1]"))
         n = integer(features, "Upsample", "features", 1)
         taps = _TAPS[method](self.scale)
         place = np.eye(n) if mixing else np.ones((1, n))
@@ -171,29 +158,16 @@ class ResizeConv(nnx.Module):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: Ints,
-        scale: Ints,
-        *,
-        method: str = "nearest",
-        border: str = "edge",
-        **options: Any,
+        self, in_features: int, out_features: int, kernel_size: Ints, scale: Ints, *, method: str = "nearest",
+        border: str = "edge", **options: Any,
     ):
         self.method = one_of(method, tuple(_TAPS), "ResizeConv", "method")
         self.border = one_of(border, ("edge", "zero"), "ResizeConv", "border")
         for name in ("strides", "conv_general_dilated"):
             if name in options:
-                raise TypeError(
-                    complaint(
-                        "ResizeConv",
-                        f"{name} is not one of its arguments",
-                        got=options[name],
-                        expected="a convolution at stride 1 on this engine",
-                        fix="compose nn.Upsample and nn.Conv",
-                    )
-                )
+                raise TypeError(complaint("ResizeConv", f"{name} is not one of its arguments", got=options[name],
+                                          expected="a convolution at stride 1 on this engine",
+                                          fix="compose nn.Upsample and nn.Conv"))
         self.conv = Conv(in_features, out_features, kernel_size, **options)
         self.scale = integers(scale, len(self.conv.kernel_size), "ResizeConv", "scale", 1)
 
@@ -215,3 +189,4 @@ class ResizeConv(nnx.Module):
     def _fixed(self) -> LinearMap:
         axes = tuple(range(-len(self.scale) - 1, -1))
         return resize(self.scale, self.method, border=self.border, axes=axes)
+

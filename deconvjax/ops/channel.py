@@ -58,9 +58,8 @@ def conv(
     up = integers(input_dilation, ndim, "conv", "input_dilation", 1)
     spread = integers(kernel_dilation, ndim, "conv", "kernel_dilation", 1)
     name, pads = _padding(padding, ndim, "conv")
-    rates = tuple(
-        Rate(u, d, e, lo, hi, _SAME.get(name, "")) for u, d, e, (lo, hi) in zip(up, down, spread, pads, strict=True)
-    )
+    rates = tuple(Rate(u, d, e, lo, hi, _SAME.get(name, ""))
+                  for u, d, e, (lo, hi) in zip(up, down, spread, pads, strict=True))
     axes = _space_axes(ndim)
     if name != "CIRCULAR":
         return Stage(array, rates, axes, groups, weak=weak)
@@ -122,24 +121,17 @@ def conv_transpose(
     wrap = _wrap(array, spread) if name == "CIRCULAR" else ((0, 0),) * ndim
     forward = [Rate(1, s, e, lo, hi, _SAME.get(name, "")) for s, e, (lo, hi) in zip(stride, spread, pads, strict=True)]
     if output_shape is None:
-        rates = [_natural(rate, window, name, a) for rate, window, a in zip(forward, array.shape, extra, strict=False)]
+        rates = [_natural(rate, window, name, a)
+                 for rate, window, a in zip(forward, array.shape, extra, strict=False)]
     else:
         sizes = integers(output_shape, ndim, "conv_transpose", "output_shape", 1)
         if any(extra):
-            raise ValueError(
-                complaint(
-                    "conv_transpose",
-                    "output_shape and output_padding both fix the output size",
-                    got=f"output_shape={output_shape}, output_padding={output_padding}",
-                    expected="one of the two",
-                    fix="leave output_padding out",
-                )
-            )
+            raise ValueError(complaint("conv_transpose", "output_shape and output_padding both fix the output size",
+                                       got=f"output_shape={output_shape}, output_padding={output_padding}",
+                                       expected="one of the two", fix="leave output_padding out"))
         where = "output_shape"
-        bound = [
-            rate.axis(size + sum(w), window, "conv_transpose", where)
-            for rate, size, w, window in zip(forward, sizes, wrap, array.shape, strict=False)
-        ]
+        bound = [rate.axis(size + sum(w), window, "conv_transpose", where)
+                 for rate, size, w, window in zip(forward, sizes, wrap, array.shape, strict=False)]
         rates = [replace(Rate.of(axis.T), size=axis.out) for axis in bound]
     transposed = Stage(array, tuple(rates), axes, groups, flip=True, weak=weak)
     return transposed if name != "CIRCULAR" else Extend(wrap, axes, "wrap", fold=True) @ transposed
@@ -158,42 +150,25 @@ def _natural(forward: Rate, window: int, name: str, extra: int) -> Rate:
     else:
         limit, lo, hi = stride, taps - 1 - forward.lo, taps - 1 - forward.hi
     if extra >= limit:
-        raise ValueError(
-            complaint(
-                "conv_transpose",
-                "no convolution of an output this long gives the size of x back "
-                f"(padding {name or (forward.lo, forward.hi)}, stride {stride}, {taps} dilated taps)",
-                got=f"output_padding={extra}",
-                expected=f"0 <= output_padding < {limit}",
-                fix="lower it, set output_shape, or take the extra samples off the high pad",
-            )
-        )
+        raise ValueError(complaint(
+            "conv_transpose", "no convolution of an output this long gives the size of x back "
+            f"(padding {name or (forward.lo, forward.hi)}, stride {stride}, {taps} dilated taps)",
+            got=f"output_padding={extra}", expected=f"0 <= output_padding < {limit}",
+            fix="lower it, set output_shape, or take the extra samples off the high pad"))
     return Rate(stride, 1, forward.dilation, lo, hi + extra)
 
 
 def _kernel(kernel: Any, groups: Any, operator: str) -> tuple[Any, bool, int, int]:
     array, weak = numbers(kernel, operator, "kernel")
     if array.ndim < 3:
-        raise ShapeError(
-            complaint(
-                operator,
-                "the kernel has too few axes",
-                got=f"shape {array.shape}",
-                expected="(*window, in/groups, out) with at least one window axis",
-                fix="kernel[:, None, None] for one channel in and out",
-            )
-        )
+        raise ShapeError(complaint(operator, "the kernel has too few axes", got=f"shape {array.shape}",
+                                   expected="(*window, in/groups, out) with at least one window axis",
+                                   fix="kernel[:, None, None] for one channel in and out"))
     groups = integer(groups, operator, "groups", 1)
     if array.shape[-1] % groups:
-        raise ShapeError(
-            complaint(
-                operator,
-                "groups must divide the output channels of the kernel",
-                got=f"groups={groups}, kernel of shape {array.shape}",
-                expected=f"a divisor of {array.shape[-1]}",
-                fix="use groups=1 or another kernel",
-            )
-        )
+        raise ShapeError(complaint(operator, "groups must divide the output channels of the kernel",
+                                   got=f"groups={groups}, kernel of shape {array.shape}",
+                                   expected=f"a divisor of {array.shape[-1]}", fix="use groups=1 or another kernel"))
     return array, weak, array.ndim - 2, groups
 
 

@@ -72,7 +72,7 @@ def sampled(kernel: Kernel, up: int, down: int, stretch: bool) -> tuple[np.ndarr
     offsets = range(math.floor(centre - reach) + 1, math.ceil(centre + reach))
     taps = kernel.at(np.array([float((centre - o) / unit) for o in offsets]))
     used = np.flatnonzero(taps)
-    taps, lo = taps[used[0] : used[-1] + 1], -offsets[used[0]]
+    taps, lo = taps[used[0]: used[-1] + 1], -offsets[used[0]]
     for phase in range(up):
         taps[phase::up] /= taps[phase::up].sum()
     return taps, lo

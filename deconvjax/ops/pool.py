@@ -55,15 +55,8 @@ def average_pool(
     """
     size, down, name, pads = _geometry("average_pool", window, strides, padding)
     if not isinstance(count_include_pad, (bool, np.bool_)):
-        raise TypeError(
-            complaint(
-                "average_pool",
-                "count_include_pad is a switch",
-                got=repr(count_include_pad),
-                expected="True or False",
-                fix="use count_include_pad=False to average samples only",
-            )
-        )
+        raise TypeError(complaint("average_pool", "count_include_pad is a switch", got=repr(count_include_pad),
+                                  expected="True or False", fix="use count_include_pad=False to average samples only"))
     box = np.full(size, 1 / math.prod(size))
     box.setflags(write=False)
     rates = tuple(Rate(down=d, lo=lo, hi=hi, same=name) for d, (lo, hi) in zip(down, pads, strict=True))
@@ -106,40 +99,23 @@ def max_pool_switches(
     spread = integers(dilation, len(size), operator, "dilation", 1)
     x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
-        raise TypeError(
-            complaint(
-                operator, "complex numbers have no order", got=x.dtype, expected="a real dtype", fix="pool jnp.abs(x)"
-            )
-        )
+        raise TypeError(complaint(operator, "complex numbers have no order", got=x.dtype, expected="a real dtype",
+                                  fix="pool jnp.abs(x)"))
     if x.ndim <= len(size) or 0 in x.shape:
-        raise ShapeError(
-            complaint(
-                operator,
-                "x does not have this shape",
-                got=f"shape {x.shape}",
-                expected=f"(*batch, {len(size)} space axes, channels), none of length 0",
-                fix="add the channel axis with x[..., None], or give window one int for each axis",
-            )
-        )
-    space = x.shape[-1 - len(size) : -1]
+        raise ShapeError(complaint(operator, "x does not have this shape", got=f"shape {x.shape}",
+                                   expected=f"(*batch, {len(size)} space axes, channels), none of length 0",
+                                   fix="add the channel axis with x[..., None], or give window one int for each axis"))
+    space = x.shape[-1 - len(size): -1]
     where = range(-len(size) - 1, -1)
     rates = [Rate(1, d, e, lo, hi, name) for d, e, (lo, hi) in zip(down, spread, pads, strict=True)]
-    axes = [
-        rate.axis(n, k, operator, f"axis {axis} of x")
-        for rate, n, k, axis in zip(rates, space, size, where, strict=True)
-    ]
+    axes = [rate.axis(n, k, operator, f"axis {axis} of x")
+            for rate, n, k, axis in zip(rates, space, size, where, strict=True)]
     for axis, g in zip(where, axes, strict=True):
         reads = np.arange(g.out)[:, None] * g.down + np.arange(g.window) * g.dilation - g.lo
         if not ((reads >= 0) & (reads < g.size)).any(1).all():
-            raise ShapeError(
-                complaint(
-                    operator,
-                    f"a window on axis {axis} holds only padding",
-                    got=f"pads {(g.lo, g.hi)}",
-                    expected="at least one sample in each window",
-                    fix="pad by less than the window",
-                )
-            )
+            raise ShapeError(complaint(operator, f"a window on axis {axis} holds only padding",
+                                       got=f"pads {(g.lo, g.hi)}", expected="at least one sample in each window",
+                                       fix="pad by less than the window"))
     return _pooled(x, tuple(axes))
 
 
@@ -175,37 +151,19 @@ def unpool(switches: Any, output_shape: Factor) -> LinearMap:
     if not isinstance(switches, jax.Array):
         switches = np.asarray(switches)
     if not jnp.issubdtype(switches.dtype, jnp.integer):
-        raise TypeError(
-            complaint(
-                "unpool",
-                "switches are positions",
-                got=f"dtype {switches.dtype}",
-                expected="an integer array",
-                fix="use the switches that max_pool_switches gives",
-            )
-        )
+        raise TypeError(complaint("unpool", "switches are positions", got=f"dtype {switches.dtype}",
+                                  expected="an integer array", fix="use the switches that max_pool_switches gives"))
     if not size or switches.ndim <= len(size) or 0 in switches.shape:
-        raise ShapeError(
-            complaint(
-                "unpool",
-                "switches and output_shape do not go together",
-                got=f"switches of shape {switches.shape}, output_shape={output_shape}",
-                expected="(*batch, *space, channels) with one size for each space axis",
-                fix="add the channel axis with switches[..., None]",
-            )
-        )
+        raise ShapeError(complaint("unpool", "switches and output_shape do not go together",
+                                   got=f"switches of shape {switches.shape}, output_shape={output_shape}",
+                                   expected="(*batch, *space, channels) with one size for each space axis",
+                                   fix="add the channel axis with switches[..., None]"))
     if not isinstance(switches, Tracer):
         low, high = int(switches.min()), int(switches.max())
         if low < 0 or high >= math.prod(size):
-            raise ValueError(
-                complaint(
-                    "unpool",
-                    "a switch lies outside output_shape",
-                    got=f"values {low} to {high}",
-                    expected=f"0 to {math.prod(size) - 1}, positions in {size}",
-                    fix="pass the space that was pooled; count within one channel of one entry",
-                )
-            )
+            raise ValueError(complaint("unpool", "a switch lies outside output_shape", got=f"values {low} to {high}",
+                                       expected=f"0 to {math.prod(size) - 1}, positions in {size}",
+                                       fix="pass the space that was pooled; count within one channel of one entry"))
     return Select(switches, size, scatter=True)
 
 
@@ -215,15 +173,8 @@ def _geometry(
     """(window, strides, the name of a SAME rule or "", pads), one entry for each space axis."""
     count = length(window)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                operator,
-                "window is empty",
-                got="()",
-                expected="one int for each space axis",
-                fix="use window=2 for images",
-            )
-        )
+        raise ShapeError(complaint(operator, "window is empty", got="()", expected="one int for each space axis",
+                                   fix="use window=2 for images"))
     size = integers(window, 2 if count is None else count, operator, "window", 1)
     down = integers(strides, len(size), operator, "strides", 1)
     zero = ((0, 0),) * len(size)
@@ -272,12 +223,8 @@ def _places(x: jax.Array, axes: tuple[Axis, ...]) -> Iterator[tuple[jax.Array, A
     for steps in product(*(range(g.window) for g in axes)):
         start = [s * g.dilation for s, g in zip(steps, axes, strict=True)]
         stop = [a + (g.out - 1) * g.down + 1 for a, g in zip(start, axes, strict=True)]
-        view = lax.slice(
-            z,
-            [0] * len(lead) + start + [0],
-            [*z.shape[: len(lead)], *stop, z.shape[-1]],
-            [1] * len(lead) + [g.down for g in axes] + [1],
-        )
+        view = lax.slice(z, [0] * len(lead) + start + [0], [*z.shape[:len(lead)], *stop, z.shape[-1]],
+                         [1] * len(lead) + [g.down for g in axes] + [1])
         inside: Any = True
         for position, (a, g) in enumerate(zip(start, axes, strict=True)):
             read = np.arange(g.out) * g.down + a - g.lo

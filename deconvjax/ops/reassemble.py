@@ -44,43 +44,24 @@ def reassemble(weights: Any, factor: Factor, *, groups: int | None = None, borde
     """
     count = length(factor)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                "reassemble",
-                "factor is empty",
-                got="()",
-                expected="one int for each space axis",
-                fix="use factor=2 for images",
-            )
-        )
+        raise ShapeError(complaint("reassemble", "factor is empty", got="()", expected="one int for each space axis",
+                                   fix="use factor=2 for images"))
     up = integers(factor, 2 if count is None else count, "reassemble", "factor", 1)
     array, weak = numbers(weights, "reassemble", "weights")
     ndim = len(up)
     grouped = groups is not None
     if array.ndim < 2 * ndim + grouped:
-        raise ShapeError(
-            complaint(
-                "reassemble",
-                "weights have too few axes",
-                got=f"shape {array.shape}",
-                expected=f"(*batch, {ndim} space axes, {ndim} window axes{', groups' * grouped})",
-                fix="give factor one entry for each space axis",
-            )
-        )
+        raise ShapeError(complaint("reassemble", "weights have too few axes", got=f"shape {array.shape}",
+                                   expected=f"(*batch, {ndim} space axes, {ndim} window axes{', groups' * grouped})",
+                                   fix="give factor one entry for each space axis"))
     if not grouped:
         array = array[..., None]
     elif array.shape[-1] != integer(groups, "reassemble", "groups", 1):
-        raise ShapeError(
-            complaint(
-                "reassemble",
-                "the last axis of weights holds the groups",
-                got=f"{array.shape[-1]} in shape {array.shape}",
-                expected=f"groups={groups}",
-                fix="reshape weights to (*batch, *space_out, *window, groups)",
-            )
-        )
+        raise ShapeError(complaint("reassemble", "the last axis of weights holds the groups",
+                                   got=f"{array.shape[-1]} in shape {array.shape}", expected=f"groups={groups}",
+                                   fix="reshape weights to (*batch, *space_out, *window, groups)"))
     one_of(border, ("zero", "edge"), "reassemble", "border")
-    reach = tuple(((k - 1) // 2, k // 2) for k in array.shape[-ndim - 1 : -1])
+    reach = tuple(((k - 1) // 2, k // 2) for k in array.shape[-ndim - 1: -1])
     if border == "zero" or not any(map(any, reach)):
         return Reassemble(array, up, reach, weak=weak)
     axes = tuple(range(-ndim - 1, -1))

@@ -79,15 +79,8 @@ def resize(
     one_of(method, METHODS, "resize", "method")
     one_of(border, BORDERS, "resize", "border")
     if not isinstance(antialias, (bool, np.bool_)):
-        raise TypeError(
-            complaint(
-                "resize",
-                "antialias is a switch",
-                got=repr(antialias),
-                expected="True or False",
-                fix="use antialias=True to smooth before downsampling",
-            )
-        )
+        raise TypeError(complaint("resize", "antialias is a switch", got=repr(antialias), expected="True or False",
+                                  fix="use antialias=True to smooth before downsampling"))
     a = _keys_parameter(a, method)
     changed = [(f, axis) for f, axis in zip(factors, where, strict=True) if f != 1]
     if not changed:
@@ -129,26 +122,12 @@ def _ratio(value: Any) -> Fraction:
     if isinstance(value, (float, np.floating)):
         near = Fraction(float(value)).limit_denominator(1000) if np.isfinite(value) and value > 0 else "Fraction(3, 2)"
         fix = f"from fractions import Fraction; factor={near!r}"
-        raise TypeError(
-            complaint(
-                "resize",
-                "factor must be exact, a float is not",
-                got=repr(value),
-                expected="an int or a fractions.Fraction",
-                fix=fix,
-            )
-        )
+        raise TypeError(complaint("resize", "factor must be exact, a float is not", got=repr(value),
+                                  expected="an int or a fractions.Fraction", fix=fix))
     number = value if isinstance(value, Fraction) else Fraction(integer(value, "resize", "factor"))
     if number <= 0:
-        raise ValueError(
-            complaint(
-                "resize",
-                "factor must be positive",
-                got=str(number),
-                expected="an int or Fraction > 0",
-                fix="use Fraction(1, 2) to halve",
-            )
-        )
+        raise ValueError(complaint("resize", "factor must be positive", got=str(number),
+                                   expected="an int or Fraction > 0", fix="use Fraction(1, 2) to halve"))
     return number
 
 
@@ -156,33 +135,13 @@ def _keys_parameter(a: Any, method: str) -> float:
     if a is None:
         return -0.5
     if method != "cubic":
-        raise ValueError(
-            complaint(
-                "resize",
-                "a is the parameter of the cubic kernel",
-                got=f"a={a!r}, method={method!r}",
-                expected="method='cubic' where a is given",
-                fix="leave a out",
-            )
-        )
+        raise ValueError(complaint("resize", "a is the parameter of the cubic kernel",
+                                   got=f"a={a!r}, method={method!r}", expected="method='cubic' where a is given",
+                                   fix="leave a out"))
     if isinstance(a, (bool, np.bool_)) or not isinstance(a, (int, float, np.floating, np.integer)):
-        raise TypeError(
-            complaint(
-                "resize",
-                "a must be a number",
-                got=repr(a),
-                expected="a float such as -0.5 or -0.75",
-                fix="leave a out for -0.5",
-            )
-        )
+        raise TypeError(complaint("resize", "a must be a number", got=repr(a), expected="a float such as -0.5 or -0.75",
+                                  fix="leave a out for -0.5"))
     if not -1 <= a <= 0:  # outside, the weights of a clipped window may vanish
-        raise ValueError(
-            complaint(
-                "resize",
-                "a is out of range",
-                got=a,
-                expected="-1 <= a <= 0",
-                fix="use -0.5 (JAX, Pillow) or -0.75 (torch, OpenCV)",
-            )
-        )
+        raise ValueError(complaint("resize", "a is out of range", got=a, expected="-1 <= a <= 0",
+                                   fix="use -0.5 (JAX, Pillow) or -0.75 (torch, OpenCV)"))
     return float(a)

@@ -64,13 +64,6 @@ def pixel_unshuffle(factor: Factor, *, order: str = "CRD") -> LinearMap:
 def _factors(factor: Factor, operator: str) -> tuple[int, ...]:
     count = length(factor)
     if count == 0:
-        raise ShapeError(
-            complaint(
-                operator,
-                "factor is empty",
-                got="()",
-                expected="one int for each space axis",
-                fix="use factor=2 for images",
-            )
-        )
+        raise ShapeError(complaint(operator, "factor is empty", got="()", expected="one int for each space axis",
+                                   fix="use factor=2 for images"))
     return integers(factor, 2 if count is None else count, operator, "factor", 1)

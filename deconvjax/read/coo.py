@@ -53,9 +53,8 @@ class Coo:
         """As JAX's sparse matrix."""
         here = self.canonical()
         indices = np.stack([here.rows, here.cols], axis=1).astype(np.int32)
-        return BCOO(
-            (jnp.asarray(here.values), jnp.asarray(indices)), shape=self.shape, indices_sorted=True, unique_indices=True
-        )
+        return BCOO((jnp.asarray(here.values), jnp.asarray(indices)), shape=self.shape, indices_sorted=True,
+                    unique_indices=True)
 
 
 def product(outer: Coo, inner: Coo) -> Coo:

@@ -46,14 +46,9 @@ class Explanation:
         width = [max(len(line[i]) for line in (HEAD, *self.written, *self.planned)) for i in range(len(HEAD))]
 
         def table(lines: tuple[Line, ...]) -> list[str]:
-            return [
-                "  "
-                + "  ".join(
-                    cell.rjust(w) if 2 <= i <= 3 else cell.ljust(w)
-                    for i, (cell, w) in enumerate(zip(line, width, strict=True))
-                ).rstrip()
-                for line in (HEAD, *lines)
-            ]
+            return ["  " + "  ".join(cell.rjust(w) if 2 <= i <= 3 else cell.ljust(w)
+                                     for i, (cell, w) in enumerate(zip(line, width, strict=True))).rstrip()
+                    for line in (HEAD, *lines)]
 
         laws = [f"  {f.law.name}: {f.before}  =>  {f.after}\n      {f.law.equation}" for f in self.fired]
         return "\n".join([
@@ -72,16 +67,12 @@ class Explanation:
             rows = "".join(f"<tr>{''.join(_cell(i, cell) for i, cell in enumerate(line))}</tr>" for line in lines)
             return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
-        laws = "".join(
-            f"<li><b>{html.escape(f.law.name)}</b>: <code>{html.escape(f.before)}</code> ⇒ "
-            f"<code>{html.escape(f.after)}</code><br><small>{html.escape(f.law.equation)}</small></li>"
-            for f in self.fired
-        )
-        return (
-            f"<div><p><code>{html.escape(self.title)}</code></p><p><b>as written</b>{_total(self.cost_written)}</p>"
-            f"{table(self.written)}<p><b>laws</b></p><ol>{laws or '<li>none: it runs as written</li>'}</ol>"
-            f"<p><b>as planned</b>{_total(self.cost_planned)}</p>{table(self.planned)}</div>"
-        )
+        laws = "".join(f"<li><b>{html.escape(f.law.name)}</b>: <code>{html.escape(f.before)}</code> ⇒ "
+                       f"<code>{html.escape(f.after)}</code><br><small>{html.escape(f.law.equation)}</small></li>"
+                       for f in self.fired)
+        return (f"<div><p><code>{html.escape(self.title)}</code></p><p><b>as written</b>{_total(self.cost_written)}</p>"
+                f"{table(self.written)}<p><b>laws</b></p><ol>{laws or '<li>none: it runs as written</li>'}</ol>"
+                f"<p><b>as planned</b>{_total(self.cost_planned)}</p>{table(self.planned)}</div>")
 
 
 def explain(a: LinearMap) -> Explanation:
@@ -137,19 +128,9 @@ def _cell(place: int, text: str) -> str:
 def strategy(a: LinearMap) -> str:
     """The engine's name for how a stage runs here; what the other maps are made of."""
     if not isinstance(a, Stage):
-        return {
-            "Extend": "slices",
-            "Identity": "",
-            "Zero": "",
-            "Scaled": "product",
-            "Diagonal": "product",
-            "Reindex": "reshape",
-            "Cast": "",
-            "Opaque": "jaxpr",
-            "Reassemble": "tap sum",
-            "Atomic": "as written",
-            "Select": "gather",
-        }.get(type(a).__name__, "")
+        return {"Extend": "slices", "Identity": "", "Zero": "", "Scaled": "product", "Diagonal": "product",
+                "Reindex": "reshape", "Cast": "", "Opaque": "jaxpr", "Reassemble": "tap sum", "Atomic": "as written",
+                "Select": "gather"}.get(type(a).__name__, "")
     geometry = a.geometry
     if a.taps is None:
         return "pad, slice" if any(g.up > 1 or g.lo > 0 or g.hi > 0 for g in geometry) else "slice"
@@ -203,10 +184,8 @@ def _followed(a: LinearMap, before: dict[int, Affine | None]) -> dict[int, Affin
         own = {axis: (Fraction(1), Fraction(sign * lo)) for axis, (lo, _) in zip(a.axes, a.widths, strict=True)}
     elif isinstance(a, Reindex):
         own, before = _reindexed(a, before)
-    return before | {
-        axis: None if (old := before.get(axis, _SAME)) is None else compose_alignment(pair, old)
-        for axis, pair in own.items()
-    }
+    return before | {axis: None if (old := before.get(axis, _SAME)) is None else compose_alignment(pair, old)
+                     for axis, pair in own.items()}
 
 
 def _reindexed(a: Reindex, before: dict[int, Affine | None]) -> tuple[dict[int, Affine], dict[int, Affine | None]]:
@@ -215,21 +194,17 @@ def _reindexed(a: Reindex, before: dict[int, Affine | None]) -> tuple[dict[int, 
         found = shuffle_factor(part)  # type: ignore[arg-type]
         if found is not None:
             places = zip(range(-len(found[0]) - 1, -1), found[0], strict=True)
-            half = {
-                axis: (Fraction(1, r), Fraction(1 - r, 2 * r)) if up else (Fraction(r), Fraction(r - 1, 2))
-                for axis, r in places
-            }
+            half = {axis: (Fraction(1, r), Fraction(1 - r, 2 * r)) if up else (Fraction(r), Fraction(r - 1, 2))
+                    for axis, r in places}
             return half, before
     ins, outs = len(a.split), len(a.join)
     first = [sum(map(len, a.split[:axis])) for axis in range(ins)]
-    whole = {
-        tuple(range(at, at + len(parts))): axis - ins
-        for axis, (at, parts) in enumerate(zip(first, a.split, strict=True))
-    }
+    whole = {tuple(range(at, at + len(parts))): axis - ins for axis, (at, parts) in enumerate(zip(first, a.split,
+                                                                                                  strict=True))}
     after: dict[int, Affine | None] = {axis + ins - outs: pair for axis, pair in before.items() if axis < -ins}
     at = 0
     for axis, count in enumerate(a.join):
-        source = whole.get(a.order[at : at + count])
+        source = whole.get(a.order[at:at + count])
         at += count
         if source is None:
             after[axis - outs] = None
@@ -242,3 +217,5 @@ def _affine(scale: Fraction, offset: Fraction) -> str:
     times = "" if scale.numerator == 1 else str(scale.numerator)
     body = f"{times}n" if scale.denominator == 1 else f"{times}n/{scale.denominator}"
     return body if offset == 0 else f"{body} {'+' if offset > 0 else '-'} {abs(offset)}"
+
+

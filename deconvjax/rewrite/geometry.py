@@ -226,9 +226,8 @@ def meets(axis: Axis, j: int) -> bool:
 
 
 def _one_tap(axis: Axis, j: int) -> Axis:
-    return replace(
-        axis, window=1, dilation=1, lo=axis.lo - j * axis.dilation, hi=axis.hi - (axis.taps - 1 - j * axis.dilation)
-    )
+    return replace(axis, window=1, dilation=1, lo=axis.lo - j * axis.dilation,
+                   hi=axis.hi - (axis.taps - 1 - j * axis.dilation))
 
 
 def on_taps(axis: Axis, taps: Samples) -> Axis:

@@ -68,15 +68,8 @@ class Speakers:
         """Those of `laws` that speak of the first of maps of these kinds, or of the first few; in their order."""
         key = laws, kinds
         if key not in self._known:
-            self._known[key] = tuple(
-                law
-                for law in laws
-                if len(law.patterns) <= len(kinds)
-                and all(
-                    kind >> self._patterns.index(pattern) & 1
-                    for kind, pattern in zip(kinds, law.patterns, strict=False)
-                )
-            )
+            self._known[key] = tuple(law for law in laws if len(law.patterns) <= len(kinds) and all(
+                kind >> self._patterns.index(pattern) & 1 for kind, pattern in zip(kinds, law.patterns, strict=False)))
         return self._known[key]
 
 

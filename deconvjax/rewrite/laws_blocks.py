@@ -80,7 +80,7 @@ def equal_terms(total: Sum) -> LinearMap | None:
         for j in range(i + 1, len(terms)):
             both = _added(first, terms[j])
             if both is not None and same_dtype(both, Sum((first, terms[j]), total.space)):
-                rest = [*terms[:i], both, *terms[i + 1 : j], *terms[j + 1 :]]
+                rest = [*terms[:i], both, *terms[i + 1:j], *terms[j + 1:]]
                 return rest[0] if len(rest) == 1 else replace(total, maps=tuple(rest))
     return None
 
@@ -104,7 +104,7 @@ def _factor(term: LinearMap) -> tuple[Any, LinearMap]:
     if isinstance(term, Chain):
         for i, part in enumerate(term.maps):
             if isinstance(part, Scaled) and arithmetic.is_constant(part.scalar):
-                rest = [*term.maps[:i], *([] if isinstance(part.map, Identity) else [part.map]), *term.maps[i + 1 :]]
+                rest = [*term.maps[:i], *([] if isinstance(part.map, Identity) else [part.map]), *term.maps[i + 1:]]
                 return part.scalar, rest[0] if len(rest) == 1 else replace(term, maps=tuple(rest))
     return 1, term
 

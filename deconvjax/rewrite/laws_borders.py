@@ -54,9 +54,8 @@ def empty_border(border: Extend) -> LinearMap | None:
     return replace(border, widths=tuple(border.widths[i] for i in keep), axes=tuple(border.axes[i] for i in keep))
 
 
-def _unused(
-    border: Extend, geometry: dict[int, Axis], used: Callable[[Axis], Samples | None], length: Callable[[Axis], int]
-) -> dict[int, Samples]:
+def _unused(border: Extend, geometry: dict[int, Axis], used: Callable[[Axis], Samples | None],
+            length: Callable[[Axis], int]) -> dict[int, Samples]:
     """axis -> the samples on the stage's side of `border` that are left where it makes, or folds, some in vain."""
     left = {}
     for axis, (lo, hi) in zip(border.axes, border.widths, strict=True):
@@ -69,15 +68,12 @@ def _unused(
     return left
 
 
-def _narrower(
-    border: Extend, left: dict[int, Samples], geometry: dict[int, Axis], length: Callable[[Axis], int]
-) -> tuple[Width, ...]:
+def _narrower(border: Extend, left: dict[int, Samples], geometry: dict[int, Axis],
+              length: Callable[[Axis], int]) -> tuple[Width, ...]:
     """The widths without what is not left."""
     cut = {axis: (kept.start, length(geometry[axis]) - 1 - kept.last) for axis, kept in left.items()}
-    return tuple(
-        (lo - cut.get(axis, (0, 0))[0], hi - cut.get(axis, (0, 0))[1])
-        for axis, (lo, hi) in zip(border.axes, border.widths, strict=True)
-    )
+    return tuple((lo - cut.get(axis, (0, 0))[0], hi - cut.get(axis, (0, 0))[1])
+                 for axis, (lo, hi) in zip(border.axes, border.widths, strict=True))
 
 
 @law(is_stage, extends)

@@ -128,9 +128,8 @@ def _weighted(stage: Stage, taps: Any, weights: Any, diagonal: Diagonal, last: L
     if dtype.itemsize < 4 and dtype.kind in "fV" and not weak:
         return None
     space = space_of(diagonal) if last is stage else space_of(stage)
-    result = replace(
-        stage, taps=arithmetic.scaled(taps, weights, dtype), flip=False, conjugate=False, weak=weak, space=space
-    )
+    result = replace(stage, taps=arithmetic.scaled(taps, weights, dtype), flip=False, conjugate=False, weak=weak,
+                     space=space)
     return result if same_dtype(result, last) else None
 
 
@@ -159,4 +158,5 @@ def cast_inside(outer: Stage, inner: Cast) -> LinearMap | None:
 
 
 CHANNEL_LAWS = (permutation_undone, cast_inside)
-COSTED_CHANNEL_LAWS = (scalar_outside, weights_outside, weights_inside, shuffled_kernel, kernel_of_unshuffled)
+COSTED_CHANNEL_LAWS = (scalar_outside, weights_outside, weights_inside, shuffled_kernel,
+                       kernel_of_unshuffled)

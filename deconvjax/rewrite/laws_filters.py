@@ -200,5 +200,6 @@ def filters_merge(outer: Stage, inner: Stage) -> LinearMap | None:
 
 
 FILTER_LAWS_OF_ONE = (lone_sample,)
-FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, idle_samples, noble_identity, weights_in_line)
+FILTER_LAWS = (pulse_of_filtered, filter_of_pulse, filters_in_line, idle_samples, noble_identity,
+               weights_in_line)
 COSTED_FILTER_LAWS = (filters_merge,)

@@ -70,19 +70,15 @@ def one_tap(stage: Stage) -> LinearMap | None:
     if not arithmetic.is_constant(stage.taps) and stage._codomain().dtype.itemsize < 4:
         return None  # the gradient of a product is summed in half precision, that of a filter in float32
     pulse = replace(stage, taps=None, flip=False, conjugate=False, weak=True, precision=None)
-    result = Scaled(
-        arithmetic.item(read_taps(stage)), with_axes(pulse, stage.axes, stage.geometry, space_of(stage)), stage.space
-    )
+    result = Scaled(arithmetic.item(read_taps(stage)), with_axes(pulse, stage.axes, stage.geometry, space_of(stage)),
+                    stage.space)
     return result if same_dtype(result, stage) else None
 
 
 # ---- two pulses -----------------------------------------------------------------------------------------------------
 def _rate(stage: LinearMap, up: bool, down: bool) -> bool:
-    return (
-        is_pulse(stage)
-        and any(r.up > 1 for r in stage.rates) == up  # type: ignore[attr-defined]
-        and any(r.down > 1 for r in stage.rates) == down
-    )  # type: ignore[attr-defined]
+    return (is_pulse(stage) and any(r.up > 1 for r in stage.rates) == up  # type: ignore[attr-defined]
+            and any(r.down > 1 for r in stage.rates) == down)  # type: ignore[attr-defined]
 
 
 def _window(stage: LinearMap) -> bool:
@@ -152,12 +148,5 @@ def pulses_trim(outer: Stage, inner: Stage) -> LinearMap | None:
 
 
 RATE_LAWS_OF_ONE = (common_factor, unused_taps, one_tap)
-RATE_LAWS = (
-    windows_add,
-    decimations_multiply,
-    stuffings_multiply,
-    decimation_of_stuffed,
-    coprime_rates_commute,
-    pulses_unite,
-    pulses_trim,
-)
+RATE_LAWS = (windows_add, decimations_multiply, stuffings_multiply, decimation_of_stuffed, coprime_rates_commute,
+             pulses_unite, pulses_trim)

@@ -113,12 +113,8 @@ def one_filter_for_all(stage: Stage) -> LinearMap | None:
     taps = read_taps(stage)
     blocks = taps.reshape(*stage.window, cin // groups, groups, cin // groups)
     first = blocks[..., 0, 0, 0]
-    if not np.array_equal(
-        blocks,
-        first[..., None, None, None]
-        * np.eye(cin // groups, dtype=taps.dtype)[:, None, :]
-        * np.ones((groups, 1), taps.dtype),
-    ):
+    if not np.array_equal(blocks, first[..., None, None, None] * np.eye(cin // groups, dtype=taps.dtype)[:, None, :]
+                          * np.ones((groups, 1), taps.dtype)):
         return None
     one = replace(stage, taps=first, groups=None, flip=False, conjugate=False)
     return with_axes(one, stage.axes, stage.geometry, space_of(stage))

@@ -172,12 +172,12 @@ def _cheapest(parts: list[LinearMap], space: Space, record: Record) -> list[Line
             parts = ahead
             continue
         _, law, where, count, result = best
-        _write(record, law, parts[where : where + count], result)
+        _write(record, law, parts[where:where + count], result)
         parts = _simplified(_replaced(parts, where, count, result), space, record)
 
 
 def _replaced(parts: list[LinearMap], where: int, count: int, result: LinearMap) -> list[LinearMap]:
-    return [*parts[:where], *flat((result,), Record(), descend=False), *parts[where + count :]]
+    return [*parts[:where], *flat((result,), Record(), descend=False), *parts[where + count:]]
 
 
 def _write(record: Record, law: Law, operands: list[LinearMap], result: LinearMap) -> None:
@@ -191,8 +191,8 @@ def _candidates(parts: list[LinearMap], record: Record) -> Iterator[Found]:
     """(gain, law, where, how many, what of it) for every costed law at every place where it saves something."""
     tried = record.memory.tried
     for where in range(len(parts)):
-        for law in record.memory.speakers(STEPS, parts[where : where + MOST]):
-            operands = parts[where : where + len(law.patterns)]
+        for law in record.memory.speakers(STEPS, parts[where:where + MOST]):
+            operands = parts[where:where + len(law.patterns)]
             key = (law.name, *map(id, operands))
             if key not in tried:
                 gain, result = _tried(law, operands)
@@ -224,8 +224,8 @@ def _saved(operands: list[LinearMap], result: LinearMap | None) -> float:
 def _ahead(parts: list[LinearMap], space: Space, record: Record) -> list[LinearMap] | None:
     """Laws that save nothing themselves, followed by what they make possible."""
     for where in range(len(parts)):
-        for law in record.memory.speakers(AHEAD, parts[where : where + MOST]):
-            operands = parts[where : where + len(law.patterns)]
+        for law in record.memory.speakers(AHEAD, parts[where:where + MOST]):
+            operands = parts[where:where + len(law.patterns)]
             result = law.rewrite(*operands)
             if result is None:
                 if record.refused is not None:

@@ -147,11 +147,8 @@ def stage_work(a: Stage) -> Work:
 def _counted(geometry: tuple[Axis, ...]) -> tuple[int, int, int]:
     """(samples that are read, products with samples, samples) of one window's axes."""
     seen = [read(axis) for axis in geometry]
-    return (
-        math.prod(each.count if each is not None else 0 for each in seen),
-        math.prod(map(reads, geometry)),
-        math.prod(axis.size for axis in geometry),
-    )
+    return (math.prod(each.count if each is not None else 0 for each in seen), math.prod(map(reads, geometry)),
+            math.prod(axis.size for axis in geometry))
 
 
 def _bytes(space: Space) -> int:
@@ -172,3 +169,4 @@ def _program_work(program: Any) -> int:
             given *= math.prod(eqn.invars[0].aval.shape[d] for d in contracted)
         total += given
     return total
+

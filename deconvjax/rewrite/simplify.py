@@ -181,12 +181,12 @@ def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
     """One law on the map at `position`, or on it and the one it acts on; where to go on, None where nothing fired."""
     result = record.lossless(parts[position])
     if result is not None:
-        parts[position : position + 1] = flat((result,), record)
+        parts[position:position + 1] = flat((result,), record)
         return position + 1
     if position + 1 < len(parts):
-        result = record.lossless(*parts[position : position + 2])
+        result = record.lossless(*parts[position:position + 2])
         if result is not None:
-            parts[position : position + 2] = flat((result,), record)
+            parts[position:position + 2] = flat((result,), record)
             return position + 2
     return None
 
@@ -200,10 +200,8 @@ def moves(parts: list[LinearMap], position: int) -> bool:
     dtypes = {leaf.dtype for each in parts for leaf in (*space_of(each).leaves, *each._codomain().leaves)}
     if any(jnp.result_type(dtype, part.scalar) != dtype for dtype in dtypes):
         return False
-    if any(
-        isinstance(each, Cast) and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in each.target.leaves)
-        for each in parts
-    ):
+    if any(isinstance(each, Cast) and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in each.target.leaves)
+           for each in parts):
         return False
     return not jnp.iscomplexobj(part.scalar) or all(each.is_complex_linear for each in parts)
 
@@ -228,3 +226,5 @@ def with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> Li
     before = parts[where:]
     inner = Identity(at) if not before else before[0] if len(before) == 1 else Chain(tuple(before), space)
     return Chain((*parts[:where], Scaled(factor, inner, space_of(inner))), space)
+
+

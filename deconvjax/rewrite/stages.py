@@ -123,17 +123,11 @@ def _product(pair: Pair, fusions: tuple[Fusion, ...], geometry: tuple[Axis, ...]
     weak = inner.weak and outer.weak
     if dtype.itemsize < 4 and dtype.kind in "fV" and not weak:
         return None  # products of half-precision taps would be rounded to half precision
-    grid = tuple(
-        (
-            f.inner_spacing // f.axis.dilation if f.axis.window > 1 and i.window > 1 else 1,
-            f.outer_spacing // f.axis.dilation if f.axis.window > 1 and o.window > 1 else 1,
-        )
-        for f, i, o in zip(fusions, pair.of_inner, pair.of_outer, strict=True)
-    )
-    k_i, k_o = (
-        arithmetic.reshape(_read(stage), (*window_of(axes), *_channel_shape(stage)))
-        for stage, axes in ((inner, pair.of_inner), (outer, pair.of_outer))
-    )
+    grid = tuple((f.inner_spacing // f.axis.dilation if f.axis.window > 1 and i.window > 1 else 1,
+                  f.outer_spacing // f.axis.dilation if f.axis.window > 1 and o.window > 1 else 1)
+                 for f, i, o in zip(fusions, pair.of_inner, pair.of_outer, strict=True))
+    k_i, k_o = (arithmetic.reshape(_read(stage), (*window_of(axes), *_channel_shape(stage)))
+                for stage, axes in ((inner, pair.of_inner), (outer, pair.of_outer)))
     groups, contracted = _groups(outer, inner)
     if contracted is not None:
         k_i = arithmetic.coarser(k_i, inner.groups or 1, contracted)

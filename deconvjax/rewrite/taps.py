@@ -131,7 +131,7 @@ def spread(taps: Any, steps: Sequence[int]) -> Any:
     if all(s == 1 or n == 1 for s, n in zip(steps, taps.shape, strict=False)):
         return taps
     window = tuple((n - 1) * s + 1 for n, s in zip(taps.shape, steps, strict=False))
-    return _run("spread", (*window, *taps.shape[len(window) :]), taps.dtype, taps, tuple(steps))
+    return _run("spread", (*window, *taps.shape[len(window):]), taps.dtype, taps, tuple(steps))
 
 
 def widened(taps: Any, before: Sequence[int], after: Sequence[int]) -> Any:
@@ -139,7 +139,7 @@ def widened(taps: Any, before: Sequence[int], after: Sequence[int]) -> Any:
     if not any(before) and not any(after):
         return taps
     window = tuple(n + a + b for n, a, b in zip(taps.shape, before, after, strict=False))
-    return _run("widened", (*window, *taps.shape[len(window) :]), taps.dtype, taps, tuple(before), tuple(after))
+    return _run("widened", (*window, *taps.shape[len(window):]), taps.dtype, taps, tuple(before), tuple(after))
 
 
 def chosen(taps: Any, cut: Sequence[tuple[int, int, int]]) -> Any:
@@ -147,7 +147,7 @@ def chosen(taps: Any, cut: Sequence[tuple[int, int, int]]) -> Any:
     window = tuple(count for _, _, count in cut)
     if tuple(taps.shape[: len(cut)]) == window:
         return taps
-    return _run("chosen", (*window, *taps.shape[len(cut) :]), taps.dtype, taps, tuple(cut))
+    return _run("chosen", (*window, *taps.shape[len(cut):]), taps.dtype, taps, tuple(cut))
 
 
 def depthwise(taps: Any, channels: int) -> Any:

@@ -19,15 +19,8 @@ from deconvjax.errors import ShapeError, complaint
 IGNORE = 255  # PASCAL VOC's void label
 
 
-def cross_entropy(
-    logits: jax.Array,
-    labels: jax.Array,
-    *,
-    ignore_label: int | None = IGNORE,
-    class_weights: Any = None,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-) -> jax.Array:
+def cross_entropy(logits: jax.Array, labels: jax.Array, *, ignore_label: int | None = IGNORE,
+                  class_weights: Any = None, label_smoothing: float = 0.0, reduction: str = "mean") -> jax.Array:
     """loss = -sum_p w[y_p] log softmax(z_p)[y_p], over the pixels whose label is not `ignore_label`.
 
     Args:
@@ -57,15 +50,8 @@ def cross_entropy(
     return _reduced(losses, here.sum(), reduction, "cross_entropy")
 
 
-def focal(
-    logits: jax.Array,
-    labels: jax.Array,
-    *,
-    gamma: float = 2.0,
-    ignore_label: int | None = IGNORE,
-    class_weights: Any = None,
-    reduction: str = "mean",
-) -> jax.Array:
+def focal(logits: jax.Array, labels: jax.Array, *, gamma: float = 2.0, ignore_label: int | None = IGNORE,
+          class_weights: Any = None, reduction: str = "mean") -> jax.Array:
     """loss = -sum_p w[y_p] (1 - q_p)^gamma log q_p, with q_p the softmax probability of the true class.
 
     Source: Lin et al., Focal Loss, arXiv:1708.02002, with softmax over classes. gamma = 0 is cross entropy.
@@ -84,17 +70,8 @@ def focal(
     return _reduced(-here * rest**gamma * log_q, here.sum(), reduction, "focal")
 
 
-def tversky(
-    logits: jax.Array,
-    labels: jax.Array,
-    *,
-    alpha: float = 0.5,
-    beta: float = 0.5,
-    gamma: float = 1.0,
-    smooth: float = 0.0,
-    ignore_label: int | None = IGNORE,
-    class_weights: Any = None,
-) -> jax.Array:
+def tversky(logits: jax.Array, labels: jax.Array, *, alpha: float = 0.5, beta: float = 0.5, gamma: float = 1.0,
+            smooth: float = 0.0, ignore_label: int | None = IGNORE, class_weights: Any = None) -> jax.Array:
     """loss = mean_c (1 - (TP_c + s)/(TP_c + alpha FP_c + beta FN_c + s))^gamma, over classes that occur in the labels.
 
     Soft counts over all counted pixels of the batch: TP = sum q y, FP = sum q (1-y), FN = sum (1-q) y.
@@ -120,14 +97,8 @@ def tversky(
     return (losses * weights).sum() / jnp.maximum(weights.sum(), jnp.finfo(z.dtype).tiny)
 
 
-def dice(
-    logits: jax.Array,
-    labels: jax.Array,
-    *,
-    smooth: float = 0.0,
-    ignore_label: int | None = IGNORE,
-    class_weights: Any = None,
-) -> jax.Array:
+def dice(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_label: int | None = IGNORE,
+         class_weights: Any = None) -> jax.Array:
     """loss = mean_c 1 - (2 sum q y + s)/(sum q + sum y + s): Tversky with alpha = beta = 1/2.
 
     Source: Milletari et al., V-Net, arXiv:1606.04797 (without squares).
@@ -139,28 +110,20 @@ def dice(
     return tversky(logits, labels, smooth=smooth / 2, ignore_label=ignore_label, class_weights=class_weights)
 
 
-def jaccard(
-    logits: jax.Array,
-    labels: jax.Array,
-    *,
-    smooth: float = 0.0,
-    ignore_label: int | None = IGNORE,
-    class_weights: Any = None,
-) -> jax.Array:
+def jaccard(logits: jax.Array, labels: jax.Array, *, smooth: float = 0.0, ignore_label: int | None = IGNORE,
+            class_weights: Any = None) -> jax.Array:
     """loss = mean_c 1 - (sum q y + s)/(sum q + sum y - sum q y + s): Tversky with alpha = beta = 1.
 
     >>> import jax.numpy as jnp
     >>> print(f"{jaccard(jnp.zeros((4, 2)), jnp.array([0, 0, 1, 1])):.4f}")
     0.6667
     """
-    return tversky(
-        logits, labels, alpha=1.0, beta=1.0, smooth=smooth, ignore_label=ignore_label, class_weights=class_weights
-    )
+    return tversky(logits, labels, alpha=1.0, beta=1.0, smooth=smooth, ignore_label=ignore_label,
+                   class_weights=class_weights)
 
 
-def lovasz_softmax(
-    logits: jax.Array, labels: jax.Array, *, ignore_label: int | None = IGNORE, class_weights: Any = None
-) -> jax.Array:
+def lovasz_softmax(logits: jax.Array, labels: jax.Array, *, ignore_label: int | None = IGNORE,
+                   class_weights: Any = None) -> jax.Array:
     """loss = mean_c <sorted errors of class c, gradient of the Lovasz extension of its Jaccard loss>.
 
     errors m_p = 1 - q_p[c] on pixels of class c, q_p[c] elsewhere, sorted downwards; over classes that occur.
@@ -195,14 +158,8 @@ def lovasz_softmax(
     return (losses * weights).sum() / jnp.maximum(weights.sum(), jnp.finfo(z.dtype).tiny)
 
 
-def ohem(
-    losses: jax.Array,
-    labels: jax.Array,
-    *,
-    threshold: float = 0.7,
-    keep: int = 100_000,
-    ignore_label: int | None = IGNORE,
-) -> jax.Array:
+def ohem(losses: jax.Array, labels: jax.Array, *, threshold: float = 0.7, keep: int = 100_000,
+         ignore_label: int | None = IGNORE) -> jax.Array:
     """loss = mean of the hard pixels: those with loss > -log(threshold), and at least the `keep` hardest ones.
 
     Args:
@@ -234,15 +191,8 @@ def deep_supervision(losses: Sequence[jax.Array], weights: Sequence[float]) -> j
     2.0
     """
     if len(losses) != len(weights):
-        raise ValueError(
-            complaint(
-                "deep_supervision",
-                "one weight for each loss",
-                got=f"{len(weights)} weights",
-                expected=f"{len(losses)}",
-                fix="weights=[1.0, 0.4] for a main and one aux head",
-            )
-        )
+        raise ValueError(complaint("deep_supervision", "one weight for each loss", got=f"{len(weights)} weights",
+                                   expected=f"{len(losses)}", fix="weights=[1.0, 0.4] for a main and one aux head"))
     return sum((w * each for w, each in zip(weights, losses, strict=True)), start=jnp.zeros(()))
 
 
@@ -250,25 +200,12 @@ def _valid(logits: jax.Array, labels: jax.Array, ignore_label: int | None, opera
     """(mask of counted pixels, labels that are safe to index with)."""
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
-        raise ShapeError(
-            complaint(
-                operator,
-                "labels do not fit the logits",
-                got=f"{labels.shape} for {logits.shape}",
-                expected=f"labels of shape {logits.shape[:-1]}",
-                fix="logits are (..., classes), labels (...) without one-hot",
-            )
-        )
+        raise ShapeError(complaint(operator, "labels do not fit the logits", got=f"{labels.shape} for {logits.shape}",
+                                   expected=f"labels of shape {logits.shape[:-1]}",
+                                   fix="logits are (..., classes), labels (...) without one-hot"))
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            complaint(
-                operator,
-                "labels are class numbers",
-                got=f"dtype {labels.dtype}",
-                expected="an integer dtype",
-                fix="labels.astype(jnp.int32), or argmax of one-hot",
-            )
-        )
+        raise TypeError(complaint(operator, "labels are class numbers", got=f"dtype {labels.dtype}",
+                                  expected="an integer dtype", fix="labels.astype(jnp.int32), or argmax of one-hot"))
     valid = jnp.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
     return valid, jnp.where(valid, labels, 0)
 
@@ -276,15 +213,8 @@ def _valid(logits: jax.Array, labels: jax.Array, ignore_label: int | None, opera
 def _weights(class_weights: Any, z: jax.Array, operator: str) -> jax.Array:
     weights = jnp.asarray(class_weights, z.dtype)
     if weights.shape != (z.shape[-1],):
-        raise ShapeError(
-            complaint(
-                operator,
-                "one weight for each class",
-                got=f"class_weights of shape {weights.shape}",
-                expected=f"({z.shape[-1]},)",
-                fix="give the weight of every class in order",
-            )
-        )
+        raise ShapeError(complaint(operator, "one weight for each class", got=f"class_weights of shape {weights.shape}",
+                                   expected=f"({z.shape[-1]},)", fix="give the weight of every class in order"))
     return weights
 
 
@@ -301,12 +231,5 @@ def _reduced(losses: jax.Array, count: jax.Array, reduction: str, operator: str)
         return losses.sum()
     if reduction == "mean":
         return losses.sum() / jnp.maximum(count, jnp.finfo(losses.dtype).tiny)
-    raise ValueError(
-        complaint(
-            operator,
-            "unknown reduction",
-            got=repr(reduction),
-            expected='"mean", "sum" or "none"',
-            fix='reduction="mean"',
-        )
-    )
+    raise ValueError(complaint(operator, "unknown reduction", got=repr(reduction), expected='"mean", "sum" or "none"',
+                               fix='reduction="mean"'))

@@ -35,15 +35,8 @@ class ConfusionMatrix:
     def empty(cls, classes: int) -> ConfusionMatrix:
         """No pixels counted yet."""
         if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-            raise ValueError(
-                complaint(
-                    "ConfusionMatrix",
-                    "classes must be a positive int",
-                    got=repr(classes),
-                    expected="an int >= 1",
-                    fix="pass the number of classes, background included",
-                )
-            )
+            raise ValueError(complaint("ConfusionMatrix", "classes must be a positive int", got=repr(classes),
+                                       expected="an int >= 1", fix="pass the number of classes, background included"))
         return cls(jnp.zeros((classes, classes), jnp.int32))
 
     @property
@@ -54,26 +47,14 @@ class ConfusionMatrix:
     def update(self, labels: jax.Array, predictions: jax.Array) -> ConfusionMatrix:
         """H + the pixels of one batch; `predictions` are class numbers (argmax of the logits)."""
         if labels.shape != predictions.shape:
-            raise ShapeError(
-                complaint(
-                    "ConfusionMatrix.update",
-                    "labels and predictions differ in shape",
-                    got=f"{labels.shape} and {predictions.shape}",
-                    expected="equal shapes",
-                    fix="pass logits.argmax(-1) as predictions",
-                )
-            )
+            raise ShapeError(complaint("ConfusionMatrix.update", "labels and predictions differ in shape",
+                                       got=f"{labels.shape} and {predictions.shape}", expected="equal shapes",
+                                       fix="pass logits.argmax(-1) as predictions"))
         for name, array in (("labels", labels), ("predictions", predictions)):
             if not jnp.issubdtype(array.dtype, jnp.integer):
-                raise TypeError(
-                    complaint(
-                        "ConfusionMatrix.update",
-                        f"{name} are class numbers",
-                        got=f"dtype {array.dtype}",
-                        expected="an integer dtype",
-                        fix="pass logits.argmax(-1) as predictions",
-                    )
-                )
+                raise TypeError(complaint("ConfusionMatrix.update", f"{name} are class numbers",
+                                          got=f"dtype {array.dtype}", expected="an integer dtype",
+                                          fix="pass logits.argmax(-1) as predictions"))
         n = self.classes
         true, guess = labels.reshape(-1).astype(jnp.int32), predictions.reshape(-1).astype(jnp.int32)
         counted = (true >= 0) & (true < n) & (guess >= 0) & (guess < n)
@@ -84,15 +65,9 @@ class ConfusionMatrix:
     def merge(self, other: ConfusionMatrix) -> ConfusionMatrix:
         """H1 + H2: what two devices or two shards counted."""
         if self.counts.shape != other.counts.shape:
-            raise ShapeError(
-                complaint(
-                    "ConfusionMatrix.merge",
-                    "different numbers of classes",
-                    got=f"{self.classes} and {other.classes}",
-                    expected="the same number",
-                    fix="count both with the same label map",
-                )
-            )
+            raise ShapeError(complaint("ConfusionMatrix.merge", "different numbers of classes",
+                                       got=f"{self.classes} and {other.classes}", expected="the same number",
+                                       fix="count both with the same label map"))
         return ConfusionMatrix(self.counts + other.counts)
 
     def numpy(self) -> np.ndarray:
@@ -128,12 +103,8 @@ class ConfusionMatrix:
 
     def summary(self) -> dict[str, float]:
         """The four scores of FCN's table, by name."""
-        return {
-            "pixel_accuracy": self.pixel_accuracy(),
-            "mean_accuracy": self.mean_accuracy(),
-            "mean_iu": self.mean_iu(),
-            "frequency_weighted_iu": self.frequency_weighted_iu(),
-        }
+        return {"pixel_accuracy": self.pixel_accuracy(), "mean_accuracy": self.mean_accuracy(),
+                "mean_iu": self.mean_iu(), "frequency_weighted_iu": self.frequency_weighted_iu()}
 
 
 def _divide(above: Any, below: Any) -> np.ndarray:

@@ -111,9 +111,8 @@ def test_wrong_adjoints_are_found(dtype):
         for fault, adjoint in wrong.items():
             for key in range(keys if fault in ("the last row lost", "a shift by one sample") else keys // 2):
                 tried += 1
-                missed[fault] = (
-                    missed.get(fault, 0) + check.adjoint((forward, adjoint), key=key, domain=domain, dense=0).ok
-                )
+                missed[fault] = missed.get(fault, 0) + check.adjoint((forward, adjoint), key=key, domain=domain,
+                                                                     dense=0).ok
     assert sum(missed.values()) <= tried / 1000, missed  # 99.9 %
 
 

@@ -196,9 +196,8 @@ def test_resize_with_edge_equals_torch():
     for factor, (method, theirs, a) in itertools.product(
         (2, 3), [("bilinear", "bilinear", 0), ("cubic", "bicubic", -0.75), ("nearest", "nearest-exact", 0)]
     ):
-        got = oracle.resize(
-            oracle.resize(x, factor, method, border="edge", a=a), factor, method, border="edge", axis=-2, a=a
-        )
+        got = oracle.resize(oracle.resize(x, factor, method, border="edge", a=a), factor, method, border="edge",
+                            axis=-2, a=a)
         want = torch.nn.functional.interpolate(torch.from_numpy(x), scale_factor=factor, mode=theirs)
         assert_close(got, want.numpy(), units=32)  # torch rounds the coordinates, too
     area = oracle.resize(x, Fraction(1, 2), "area", axis=-2)
@@ -231,9 +230,8 @@ def test_pooling_equals_torch():
         np.testing.assert_array_equal(switches, np.moveaxis(places.numpy(), 1, -1))
     values, switches = oracle.max_pool(x, (2, 2))
     back = oracle.unpool(values, switches, (7, 6))
-    want = torch.nn.functional.max_unpool2d(
-        *torch.nn.functional.max_pool2d(channels_first, 2, return_indices=True), 2, output_size=(7, 6)
-    )
+    want = torch.nn.functional.max_unpool2d(*torch.nn.functional.max_pool2d(channels_first, 2, return_indices=True), 2,
+                                            output_size=(7, 6))
     np.testing.assert_array_equal(back, np.moveaxis(want.numpy(), 1, -1))
 
 

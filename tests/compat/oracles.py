@@ -10,10 +10,10 @@ def run_stage(axis, x, taps):
     dense = np.zeros((axis.size - 1) * axis.up + 1, x.dtype)
     dense[:: axis.up] = x
     dense = np.pad(dense, (max(axis.lo, 0), max(axis.hi, 0)))
-    dense = dense[max(-axis.lo, 0) : len(dense) - max(-axis.hi, 0)]
+    dense = dense[max(-axis.lo, 0): len(dense) - max(-axis.hi, 0)]
     out = []
     for n in range(0, len(dense) - axis.dilation * (len(taps) - 1), axis.down):
-        out.append(dense[n : n + axis.dilation * (len(taps) - 1) + 1 : axis.dilation] @ taps)
+        out.append(dense[n: n + axis.dilation * (len(taps) - 1) + 1: axis.dilation] @ taps)
     return np.array(out, x.dtype)
 
 
@@ -21,7 +21,7 @@ def scatter(x, w, stride, dilation):
     """y[s*i + d*j] += x[i] w[j]: the whole transposed convolution, nothing cropped."""
     y = np.zeros((len(x) - 1) * stride + dilation * (len(w) - 1) + 1, x.dtype)
     for j, tap in enumerate(w):
-        y[dilation * j : dilation * j + (len(x) - 1) * stride + 1 : stride] += x * tap
+        y[dilation * j: dilation * j + (len(x) - 1) * stride + 1: stride] += x * tap
     return y
 
 
@@ -61,9 +61,8 @@ def conv_transpose_nd(x, w, stride, dilation, crop, out, groups=1):
     y = np.zeros((n, groups * share, *full), np.result_type(x, w))
     per = channels // groups
     for j in itertools.product(*map(range, window)):
-        where = tuple(
-            slice(d * t, d * t + (i - 1) * s + 1, s) for d, t, i, s in zip(dilation, j, size, stride, strict=True)
-        )
+        where = tuple(slice(d * t, d * t + (i - 1) * s + 1, s)
+                      for d, t, i, s in zip(dilation, j, size, stride, strict=True))
         for g in range(groups):
             ours = slice(g * per, (g + 1) * per)
             part = np.einsum("nc...,co->no...", x[:, ours], w[(ours, ..., *j)])
@@ -78,18 +77,15 @@ def conv_nd(x, w, stride, dilation, pads, groups=1):
     n, channels, *size = x.shape
     window = w.shape[2:]
     x = np.pad(x, ((0, 0), (0, 0), *pads))
-    out = [
-        (i + sum(p) - d * (k - 1) - 1) // s + 1
-        for i, p, d, k, s in zip(size, pads, dilation, window, stride, strict=True)
-    ]
+    out = [(i + sum(p) - d * (k - 1) - 1) // s + 1
+           for i, p, d, k, s in zip(size, pads, dilation, window, stride, strict=True)]
     y = np.zeros((n, w.shape[0], *out), np.result_type(x, w))
     inner, outer = channels // groups, w.shape[0] // groups
     for j in itertools.product(*map(range, window)):
-        where = tuple(
-            slice(d * t, d * t + (m - 1) * s + 1, s) for d, t, m, s in zip(dilation, j, out, stride, strict=True)
-        )
+        where = tuple(slice(d * t, d * t + (m - 1) * s + 1, s)
+                      for d, t, m, s in zip(dilation, j, out, stride, strict=True))
         for g in range(groups):
             taps = w[(slice(g * outer, (g + 1) * outer), ..., *j)]
             part = x[(slice(None), slice(g * inner, (g + 1) * inner), *where)]
-            y[:, g * outer : (g + 1) * outer] += np.einsum("nc...,oc->no...", part, taps)
+            y[:, g * outer:(g + 1) * outer] += np.einsum("nc...,oc->no...", part, taps)
     return y

@@ -37,8 +37,8 @@ def compute(placed, x, w, flip):
     x = np.pad(x, placed.before, mode="wrap")
     y = run_stage(placed.axis, x, taps)
     lo, hi = placed.after
-    core = y[lo : len(y) - hi].copy()
-    for n, value in itertools.chain(enumerate(y[:lo], -lo), enumerate(y[len(y) - hi :], len(core))):
+    core = y[lo: len(y) - hi].copy()
+    for n, value in itertools.chain(enumerate(y[:lo], -lo), enumerate(y[len(y) - hi:], len(core))):
         core[n % len(core)] += value
     return core
 

@@ -1,5 +1,6 @@
 """Caffe: the 13 x 9 vector, the bilinear filler, crops; the coordinate algebra with Caffe's eleven tests and FCN."""
 
+
 import numpy as np
 import pytest
 
@@ -40,11 +41,8 @@ def test_grouped_and_asymmetric():
 @pytest.mark.parametrize("factor", range(1, 34))
 def test_bilinear_filler_is_the_filters_kernel(factor):
     k = 2 * factor - factor % 2
-    assert np.allclose(
-        caffe.bilinear_filler((5, 1, k, k))[3, 0],
-        np.outer(filters.bilinear(factor), filters.bilinear(factor)),
-        atol=1e-15,
-    )
+    assert np.allclose(caffe.bilinear_filler((5, 1, k, k))[3, 0], np.outer(filters.bilinear(factor),
+                                                                         filters.bilinear(factor)), atol=1e-15)
     a = caffe.deconvolution(caffe.bilinear_filler((1, 1, k, k)), stride=factor, pad=-(-(factor - 1) // 2))
     assert a.on((1, 7, 9)).codomain.shape == (1, 7 * factor, 9 * factor)
 
@@ -203,20 +201,17 @@ def test_coordinates_agree_with_the_stages():
         assert coordinate_map(deconvolution(top, k, s, p, d), top).shift == (offset,)
 
 
-@pytest.mark.parametrize(
-    "build, pattern",
-    [
-        (lambda: caffe.bilinear_filler((1, 1, 3, 4)), r"filter must be square"),
-        (lambda: caffe.bilinear_filler((1, 1, 4)), r"shape has the wrong number"),
-        (lambda: caffe.crop((1, 1, 4, 4), axis=4), r"axis is out of range"),
-        (lambda: caffe.crop((1, 1, 4, 4), offset=1).on((1, 1, 4, 4)), r"crop for dimension -2 is out of bounds"),
-        (lambda: caffe.crop((1, 1, 4, 4), offset=-1), r"offset must be at least 0"),
-        (lambda: caffe.deconvolution(np.ones((1, 1, 3)), pad=2).on((1, 1)), r"output would be empty"),
-        (lambda: caffe.deconvolution(np.ones((3, 1, 3)), group=2), r"groups do not divide"),
-        (lambda: caffe.deconvolution(np.ones(3)), r"wrong rank"),
-        (lambda: convolution(blob("x"), [3, 3], [1, 1, 1]), r"kernel_size has the wrong number"),
-    ],
-)
+@pytest.mark.parametrize("build, pattern", [
+    (lambda: caffe.bilinear_filler((1, 1, 3, 4)), r"filter must be square"),
+    (lambda: caffe.bilinear_filler((1, 1, 4)), r"shape has the wrong number"),
+    (lambda: caffe.crop((1, 1, 4, 4), axis=4), r"axis is out of range"),
+    (lambda: caffe.crop((1, 1, 4, 4), offset=1).on((1, 1, 4, 4)), r"crop for dimension -2 is out of bounds"),
+    (lambda: caffe.crop((1, 1, 4, 4), offset=-1), r"offset must be at least 0"),
+    (lambda: caffe.deconvolution(np.ones((1, 1, 3)), pad=2).on((1, 1)), r"output would be empty"),
+    (lambda: caffe.deconvolution(np.ones((3, 1, 3)), group=2), r"groups do not divide"),
+    (lambda: caffe.deconvolution(np.ones(3)), r"wrong rank"),
+    (lambda: convolution(blob("x"), [3, 3], [1, 1, 1]), r"kernel_size has the wrong number"),
+])
 def test_what_caffe_refuses(build, pattern):
     with pytest.raises((ShapeError, ValueError), match=pattern):
         build()

@@ -23,10 +23,8 @@ def test_tensorflow_2d_counts(strides, padding, size):
     a = tensorflow.conv2d_transpose(np.ones((3, 3, 2, 3)), (2, *size, 2), strides, padding)
     got = np.asarray(a(np.ones((2, 6, 4, 3))))
     assert got.shape == (2, *size, 2)
-    taps = [
-        np.array([sum(0 <= m - strides * i + before < 3 for i in range(n)) for m in range(out)])
-        for n, out, before in zip((6, 4), size, (1, 1) if strides == 1 else (0, 0), strict=True)
-    ]
+    taps = [np.array([sum(0 <= m - strides * i + before < 3 for i in range(n)) for m in range(out)])
+            for n, out, before in zip((6, 4), size, (1, 1) if strides == 1 else (0, 0), strict=True)]
     assert np.array_equal(got[1, :, :, 0], 3 * taps[0][:, None] * taps[1])
 
 
@@ -59,7 +57,6 @@ def test_tensorflow_layouts_strides_groups_and_explicit():
 def test_keras_basic_sizes():
     def size(layer, x):
         return layer.on(x).codomain.shape[1:-1]
-
     assert size(keras.Conv1DTranspose(np.ones((2, 5, 4)), 2, "valid"), (2, 8, 4)) == (16,)
     assert size(keras.Conv1DTranspose(np.ones((2, 5, 4)), 3, "same", 2), (2, 8, 4)) == (23,)
     assert size(keras.Conv2DTranspose(np.ones((7, 7, 5, 2)), 16, "valid"), (1, 14, 14, 2)) == (224, 224)
@@ -79,10 +76,8 @@ def test_keras_layouts_and_forward():
 
 
 # ---- Haiku ----
-@pytest.mark.parametrize(
-    "case, pads",
-    [((10, 20, 5, 2, "SAME"), (3, 2)), ((11, 77, 4, 7, "SAME"), (3, 6)), ((10, 23, 5, 2, "VALID"), (4, 4))],
-)
+@pytest.mark.parametrize("case, pads", [((10, 20, 5, 2, "SAME"), (3, 2)), ((11, 77, 4, 7, "SAME"), (3, 6)),
+                                        ((10, 23, 5, 2, "VALID"), (4, 4))])
 def test_haiku_adjusted_padding(case, pads):
     i, o, k, s, padding = case
     axis = resolve.haiku_transpose(i, k, stride=s, padding=padding, output_shape=o)
@@ -142,10 +137,8 @@ def test_onednn_and_cudnn(groups):
 
 
 # ---- lax: any dimension numbers, both dialects ----
-@pytest.mark.parametrize(
-    "numbers",
-    [None, ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HWNC", "IWHO", "CNWH"), ("WNCH", "HOWI", "NHCW")],
-)
+@pytest.mark.parametrize("numbers", [None, ("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HWNC", "IWHO", "CNWH"),
+                                     ("WNCH", "HOWI", "NHCW")])
 @pytest.mark.parametrize("transpose_kernel", [False, True])
 def test_lax_dimension_numbers(numbers, transpose_kernel):
     lhs, kernel, _ = numbers or ("NHWC", "HWIO", "NHWC")
@@ -182,14 +175,9 @@ def test_flax_circular_against_its_own_convolution():
 
 # ---- convolution arithmetic ----
 FIGURES = [  # i, k, s, p, d -> o;  i' -> o';  lo, hi of the transposed one (None: the dilated figure's own transpose)
-    ((4, 3, 1, 0, 1), 2, 4, (2, 2)),
-    ((5, 4, 1, 2, 1), 6, 5, (1, 1)),
-    ((5, 3, 1, 1, 1), 5, 5, (1, 1)),
-    ((5, 3, 1, 2, 1), 7, 5, (0, 0)),
-    ((5, 3, 2, 0, 1), 2, 5, (2, 2)),
-    ((5, 3, 2, 1, 1), 3, 5, (1, 1)),
-    ((6, 3, 2, 1, 1), 3, 6, (1, 2)),
-    ((7, 3, 1, 0, 2), 3, 7, (4, 4)),
+    ((4, 3, 1, 0, 1), 2, 4, (2, 2)), ((5, 4, 1, 2, 1), 6, 5, (1, 1)), ((5, 3, 1, 1, 1), 5, 5, (1, 1)),
+    ((5, 3, 1, 2, 1), 7, 5, (0, 0)), ((5, 3, 2, 0, 1), 2, 5, (2, 2)), ((5, 3, 2, 1, 1), 3, 5, (1, 1)),
+    ((6, 3, 2, 1, 1), 3, 6, (1, 2)), ((7, 3, 1, 0, 2), 3, 7, (4, 4)),
 ]
 
 
@@ -226,51 +214,44 @@ def test_the_relations_invert_each_other():
 F = np.ones((3, 3, 2, 3))
 
 
-@pytest.mark.parametrize(
-    "build, pattern",
-    [
-        (lambda: arithmetic.convolution(2, 3), r"no such convolution"),
-        (lambda: arithmetic.transposed(3, 3, 2, a=2), r"a is a remainder of s"),
-        (lambda: tensorflow.conv2d_transpose(F, (9, 8), 2).on((4, 4, 3)), r"does not match output_shape"),
-        (lambda: tensorflow.conv2d_transpose(F, (1, 8, 8, 3), 2), r"does not match the output channels"),
-        (lambda: tensorflow.conv2d_transpose(F, (8, 8), (2, 2, 2, 2)), r"batch and channel axes must be 1"),
-        (lambda: tensorflow.conv2d_transpose(F, (8, 8), 2, "same"), r"unknown padding"),
-        (lambda: tensorflow.conv2d_transpose(F, (8, 8), 2, data_format="HWCN"), r"unknown data_format"),
-        (lambda: tensorflow.conv2d_transpose(F, 8, 2), r"output_shape needs a size for each axis"),
-        (lambda: tensorflow.conv1d_transpose(F[0], 8, 2, [[0, 0], [1, 1], [0, 0]]), r"explicit padding is only"),
-        (lambda: keras.Conv2DTranspose(F, 2, "full"), r"unknown padding"),
-        (lambda: keras.Conv2DTranspose(F, 2, dilation_rate=2), r"not supported in conjunction"),
-        (lambda: keras.Conv2DTranspose(F, 2, output_padding=2), r"strictly less than `strides`"),
-        (lambda: keras.Conv2D(F, padding="causal"), r"unknown padding"),
-        (lambda: theano.conv2d_transpose(F, None, input_dilation=(2, 2)), r"output_shape is required"),
-        (
-            lambda: theano.conv2d_transpose(np.ones((3, 2, 3, 3)), (9, 20), input_dilation=(2, 2)).on((3, 4, 4)),
-            r"output_shape does not belong to this input; got output 20",
-        ),
-        (lambda: theano.conv2d(F, "same"), r"unknown border_mode"),
-        (lambda: theano.conv2d(F, filter_flip=1), r"filter_flip is a switch"),
-        (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), [(0, 0)]).on((1, 1, 3)), r"the output would be empty"),
-        (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "same").on((1, 4, 3)), r"not understood with a stride"),
-        (
-            lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "SAME", dimension_numbers=("NHC", "HIO", "NHX")),
-            r"cannot read dimension_numbers",
-        ),
-        (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "SAME").on((4, 2)), r"expected input to have 3 channels"),
-        (lambda: flax.ConvTranspose(np.ones((3, 2, 3)), padding="CAUSAL"), r"always raises"),
-        (lambda: flax.ConvTranspose(np.ones((3, 2, 3)), padding=(1, 2, 3)), r"invalid padding format"),
-        (lambda: flax.Conv(F, padding="CAUSAL"), r"only implemented for 1D"),
-        (lambda: flax.Conv(np.ones((3, 2, 3)), input_dilation=2).on((4, 2)), r"not implemented with lhs_dilation"),
-        (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), 2, output_padding=2), r"`output_padding < stride`"),
-        (lambda: equinox.ConvTranspose(np.ones((3, 2, 1)), padding=1).on((2, 1)), r"the output would be empty"),
-        (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), padding_mode="REFLECT"), r"unknown padding_mode"),
-        (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), padding_mode="CIRCULAR"), r"only implemented for 'SAME'"),
-        (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), 2, 9, padding=((1, 1),)), r"when specifying `output_shape`"),
-        (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), data_format="HW"), r"unable to extract the channel index"),
-        (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), mask=np.ones(3)), r"mask needs to have the same shape"),
-        (lambda: onednn.deconvolution(np.ones((3, 2, 3)), 20, 2).on((2, 4)), r"output_shape does not belong"),
-        (lambda: cudnn.convolution_backward_data(np.ones((3, 2, 3)), 5, 2).on((3, 4)), r"output_shape does not belong"),
-    ],
-)
+@pytest.mark.parametrize("build, pattern", [
+    (lambda: arithmetic.convolution(2, 3), r"no such convolution"),
+    (lambda: arithmetic.transposed(3, 3, 2, a=2), r"a is a remainder of s"),
+    (lambda: tensorflow.conv2d_transpose(F, (9, 8), 2).on((4, 4, 3)), r"does not match output_shape"),
+    (lambda: tensorflow.conv2d_transpose(F, (1, 8, 8, 3), 2), r"does not match the output channels"),
+    (lambda: tensorflow.conv2d_transpose(F, (8, 8), (2, 2, 2, 2)), r"batch and channel axes must be 1"),
+    (lambda: tensorflow.conv2d_transpose(F, (8, 8), 2, "same"), r"unknown padding"),
+    (lambda: tensorflow.conv2d_transpose(F, (8, 8), 2, data_format="HWCN"), r"unknown data_format"),
+    (lambda: tensorflow.conv2d_transpose(F, 8, 2), r"output_shape needs a size for each axis"),
+    (lambda: tensorflow.conv1d_transpose(F[0], 8, 2, [[0, 0], [1, 1], [0, 0]]), r"explicit padding is only"),
+    (lambda: keras.Conv2DTranspose(F, 2, "full"), r"unknown padding"),
+    (lambda: keras.Conv2DTranspose(F, 2, dilation_rate=2), r"not supported in conjunction"),
+    (lambda: keras.Conv2DTranspose(F, 2, output_padding=2), r"strictly less than `strides`"),
+    (lambda: keras.Conv2D(F, padding="causal"), r"unknown padding"),
+    (lambda: theano.conv2d_transpose(F, None, input_dilation=(2, 2)), r"output_shape is required"),
+    (lambda: theano.conv2d_transpose(np.ones((3, 2, 3, 3)), (9, 20), input_dilation=(2, 2)).on((3, 4, 4)),
+     r"output_shape does not belong to this input; got output 20"),
+    (lambda: theano.conv2d(F, "same"), r"unknown border_mode"),
+    (lambda: theano.conv2d(F, filter_flip=1), r"filter_flip is a switch"),
+    (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), [(0, 0)]).on((1, 1, 3)), r"the output would be empty"),
+    (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "same").on((1, 4, 3)), r"not understood with a stride"),
+    (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "SAME", dimension_numbers=("NHC", "HIO", "NHX")),
+     r"cannot read dimension_numbers"),
+    (lambda: lax.conv_transpose(np.ones((4, 3, 5)), (2,), "SAME").on((4, 2)), r"expected input to have 3 channels"),
+    (lambda: flax.ConvTranspose(np.ones((3, 2, 3)), padding="CAUSAL"), r"always raises"),
+    (lambda: flax.ConvTranspose(np.ones((3, 2, 3)), padding=(1, 2, 3)), r"invalid padding format"),
+    (lambda: flax.Conv(F, padding="CAUSAL"), r"only implemented for 1D"),
+    (lambda: flax.Conv(np.ones((3, 2, 3)), input_dilation=2).on((4, 2)), r"not implemented with lhs_dilation"),
+    (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), 2, output_padding=2), r"`output_padding < stride`"),
+    (lambda: equinox.ConvTranspose(np.ones((3, 2, 1)), padding=1).on((2, 1)), r"the output would be empty"),
+    (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), padding_mode="REFLECT"), r"unknown padding_mode"),
+    (lambda: equinox.ConvTranspose(np.ones((3, 2, 3)), padding_mode="CIRCULAR"), r"only implemented for 'SAME'"),
+    (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), 2, 9, padding=((1, 1),)), r"when specifying `output_shape`"),
+    (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), data_format="HW"), r"unable to extract the channel index"),
+    (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), mask=np.ones(3)), r"mask needs to have the same shape"),
+    (lambda: onednn.deconvolution(np.ones((3, 2, 3)), 20, 2).on((2, 4)), r"output_shape does not belong"),
+    (lambda: cudnn.convolution_backward_data(np.ones((3, 2, 3)), 5, 2).on((3, 4)), r"output_shape does not belong"),
+])
 def test_refusals_in_each_frameworks_words(build, pattern):
     with pytest.raises((ShapeError, TypeError, ValueError), match=pattern):
         build()

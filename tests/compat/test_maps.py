@@ -20,10 +20,8 @@ MAPS = {
     "unpool": (lambda: torch.max_unpool2d(np.array([[[0, 3], [9, 9]]]), 2), (1, 2, 2)),
     "linear": (lambda: torch.interpolate((3, 7), mode="bilinear"), (2, 4, 5)),
     "nearest": (lambda: torch.interpolate((3, 7)), (2, 4, 5)),
-    "outside": (
-        lambda: onnx.resize([-0.5, 1.5], sizes=[6], mode="linear", coordinate_transformation_mode="tf_crop_and_resize"),
-        (4,),
-    ),
+    "outside": (lambda: onnx.resize([-0.5, 1.5], sizes=[6], mode="linear",
+                                    coordinate_transformation_mode="tf_crop_and_resize"), (4,)),
 }
 
 

@@ -12,16 +12,8 @@ from deconvjax.compat import onnx
 from deconvjax.errors import NotLinearError, ShapeError
 from tests.tolerance import assert_close
 
-OPERATORS = {
-    "Conv": 6,
-    "ConvTranspose": 11,
-    "Resize": 39,
-    "MaxUnpool": 2,
-    "DepthToSpace": 2,
-    "SpaceToDepth": 4,
-    "Col2Im": 5,
-    "Upsample": 1,
-}
+OPERATORS = {"Conv": 6, "ConvTranspose": 11, "Resize": 39, "MaxUnpool": 2, "DepthToSpace": 2, "SpaceToDepth": 4,
+             "Col2Im": 5, "Upsample": 1}
 
 
 @functools.cache
@@ -30,7 +22,6 @@ def cases():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other operators' test data divide by zero on purpose
         from onnx.backend.test.case.node import collect_testcases
-
         found = collections.defaultdict(list)
         for case in collect_testcases(None):
             nodes = case.model.graph.node if case.model else ()
@@ -84,10 +75,8 @@ def test_resize_that_changes_nothing():
 
 
 def test_upsample_is_nearest_with_asymmetric_coordinates():
-    assert np.array_equal(
-        np.asarray(onnx.upsample([1, 1, 2, 3])(np.arange(4).reshape(1, 1, 2, 2)))[0, 0],
-        np.arange(4).reshape(2, 2).repeat(2, 0).repeat(3, 1),
-    )
+    assert np.array_equal(np.asarray(onnx.upsample([1, 1, 2, 3])(np.arange(4).reshape(1, 1, 2, 2)))[0, 0],
+                          np.arange(4).reshape(2, 2).repeat(2, 0).repeat(3, 1))
 
 
 # ---- ONNX Runtime's literal vectors (operator tests of its CPU provider) ----
@@ -130,31 +119,28 @@ def test_the_transpose_of_a_node_is_its_gradient():
     assert_close(up.T(y), down(y))
 
 
-@pytest.mark.parametrize(
-    "build, pattern",
-    [
-        (lambda: onnx.conv(np.ones((1, 1, 3)), np.ones(1)), r"onnx\.conv: .*bias.*affine"),
-        (lambda: onnx.conv(np.ones((1, 1, 3)), auto_pad="SAME"), r"auto_pad"),
-        (lambda: onnx.conv(np.ones((1, 1, 3)), pads=[1]), r"pads has the wrong number"),
-        (lambda: onnx.conv(np.ones((1, 1, 3)), kernel_shape=[5]), r"kernel_shape does not fit W"),
-        (lambda: onnx.conv(np.ones((3, 1, 3)), group=2), r"groups do not divide"),
-        (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), output_padding=[1]), r"output_padding must be less"),
-        (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), output_shape=[1, 2]), r"output_shape has the wrong number"),
-        (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), pads=[3, 3]).on((1, 1, 2)), r"output would be empty"),
-        (lambda: onnx.conv_transpose(np.ones((1, 1, 3))).on((1, 2, 4)), r"expected input to have 1 channels"),
-        (lambda: onnx.resize(), r"either scales or sizes"),
-        (lambda: onnx.resize(scales=[1, 0]), r"scales must be positive"),
-        (lambda: onnx.resize(scales=[0.1]).on((4,)), r"would be empty"),
-        (lambda: onnx.resize(scales=[2], mode="lanczos"), r"unknown mode"),
-        (lambda: onnx.resize(roi=[0, 1, 2], scales=[2]), r"roi has the wrong number"),
-        (lambda: onnx.resize(scales=[2], extrapolation_value=1.0), r"affine"),
-        (lambda: onnx.max_unpool(np.array([[[[9]]]]), [2, 2]), r"invalid max index"),
-        (lambda: onnx.max_unpool(np.array([[[[0.5]]]]), [2, 2]), r"should be integers"),
-        (lambda: onnx.col2im([5, 5], [1, 5]).on((1, 6, 5)), r"not divisible by the product"),
-        (lambda: onnx.col2im([5, 5], [1, 5]).on((1, 5, 6)), r"number of sliding blocks"),
-        (lambda: onnx.depth_to_space(2).on((1, 6, 2, 2)), r"does not split"),
-    ],
-)
+@pytest.mark.parametrize("build, pattern", [
+    (lambda: onnx.conv(np.ones((1, 1, 3)), np.ones(1)), r"onnx\.conv: .*bias.*affine"),
+    (lambda: onnx.conv(np.ones((1, 1, 3)), auto_pad="SAME"), r"auto_pad"),
+    (lambda: onnx.conv(np.ones((1, 1, 3)), pads=[1]), r"pads has the wrong number"),
+    (lambda: onnx.conv(np.ones((1, 1, 3)), kernel_shape=[5]), r"kernel_shape does not fit W"),
+    (lambda: onnx.conv(np.ones((3, 1, 3)), group=2), r"groups do not divide"),
+    (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), output_padding=[1]), r"output_padding must be less"),
+    (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), output_shape=[1, 2]), r"output_shape has the wrong number"),
+    (lambda: onnx.conv_transpose(np.ones((1, 1, 3)), pads=[3, 3]).on((1, 1, 2)), r"output would be empty"),
+    (lambda: onnx.conv_transpose(np.ones((1, 1, 3))).on((1, 2, 4)), r"expected input to have 1 channels"),
+    (lambda: onnx.resize(), r"either scales or sizes"),
+    (lambda: onnx.resize(scales=[1, 0]), r"scales must be positive"),
+    (lambda: onnx.resize(scales=[0.1]).on((4,)), r"would be empty"),
+    (lambda: onnx.resize(scales=[2], mode="lanczos"), r"unknown mode"),
+    (lambda: onnx.resize(roi=[0, 1, 2], scales=[2]), r"roi has the wrong number"),
+    (lambda: onnx.resize(scales=[2], extrapolation_value=1.0), r"affine"),
+    (lambda: onnx.max_unpool(np.array([[[[9]]]]), [2, 2]), r"invalid max index"),
+    (lambda: onnx.max_unpool(np.array([[[[0.5]]]]), [2, 2]), r"should be integers"),
+    (lambda: onnx.col2im([5, 5], [1, 5]).on((1, 6, 5)), r"not divisible by the product"),
+    (lambda: onnx.col2im([5, 5], [1, 5]).on((1, 5, 6)), r"number of sliding blocks"),
+    (lambda: onnx.depth_to_space(2).on((1, 6, 2, 2)), r"does not split"),
+])
 def test_what_onnx_refuses(build, pattern):
     with pytest.raises((ShapeError, NotLinearError, TypeError, ValueError), match=pattern):
         build()

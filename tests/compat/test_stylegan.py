@@ -16,24 +16,19 @@ def reference(x, f, up, down, pads, flip_filter, gain):
     x0, x1, y0, y1 = pads
     n, c, h, w = x.shape
     z = np.zeros((n, c, h * up[1], w * up[0]))
-    z[:, :, :: up[1], :: up[0]] = x
+    z[:, :, ::up[1], ::up[0]] = x
     z = np.pad(z, ((0, 0), (0, 0), (max(y0, 0), max(y1, 0)), (max(x0, 0), max(x1, 0))))
-    z = z[:, :, max(-y0, 0) : z.shape[2] - max(-y1, 0), max(-x0, 0) : z.shape[3] - max(-x1, 0)]
+    z = z[:, :, max(-y0, 0):z.shape[2] - max(-y1, 0), max(-x0, 0):z.shape[3] - max(-x1, 0)]
     k = gain * (f if flip_filter else f[::-1, ::-1])
     windows = np.lib.stride_tricks.sliding_window_view(z, k.shape, (2, 3))
-    return np.einsum("nchwij,ij->nchw", windows, k)[:, :, :: down[1], :: down[0]]
+    return np.einsum("nchwij,ij->nchw", windows, k)[:, :, ::down[1], ::down[0]]
 
 
-@pytest.mark.parametrize(
-    "up, down, pads, flip, gain, separable",
-    [
-        ((1, 1), (1, 1), (0, 0, 0, 0), False, 1, False),
-        ((2, 3), (1, 2), (2, 1, 3, -1), False, 4, False),
-        ((2, 2), (1, 1), (2, 1, 2, 1), True, 4, True),
-        ((1, 1), (2, 3), (-1, 2, 1, 0), False, 1, True),
-        ((3, 1), (2, 2), (1, 4, 0, 2), True, 0.25, False),
-    ],
-)
+@pytest.mark.parametrize("up, down, pads, flip, gain, separable", [
+    ((1, 1), (1, 1), (0, 0, 0, 0), False, 1, False), ((2, 3), (1, 2), (2, 1, 3, -1), False, 4, False),
+    ((2, 2), (1, 1), (2, 1, 2, 1), True, 4, True), ((1, 1), (2, 3), (-1, 2, 1, 0), False, 1, True),
+    ((3, 1), (2, 2), (1, 4, 0, 2), True, 0.25, False),
+])
 def test_upfirdn2d(up, down, pads, flip, gain, separable):
     rng = np.random.default_rng(0)
     x, f = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=4 if separable else (3, 4))
@@ -82,22 +77,18 @@ def test_blurpool_is_a_quarter_of_the_bilinear_deconvolutions_transpose():
 def test_the_filter_can_be_learned():
     """The original has no gradient of the filter; here it is that of any stage."""
     import jax
-
     x = np.random.default_rng(2).normal(size=(1, 1, 4, 4))
     gradient = jax.grad(lambda f: (stylegan.upsample2d(f)(x) ** 2).sum())(jax.numpy.ones((4, 4)) / 16)
     assert gradient.shape == (4, 4) and float(abs(gradient).sum()) > 0
 
 
-@pytest.mark.parametrize(
-    "build, pattern",
-    [
-        (lambda: stylegan.upfirdn2d(np.ones((2, 2, 2))), r"one or two axes"),
-        (lambda: stylegan.upfirdn2d([1], up=0), r"up must be positive"),
-        (lambda: stylegan.upfirdn2d([1], padding=(1, 2, 3)), r"padding has the wrong number"),
-        (lambda: stylegan.upfirdn2d(np.ones(9)).on((1, 1, 4, 4)), r"too short"),
-        (lambda: stylegan.setup_filter(np.ones((1, 1, 1))), r"one or two axes"),
-    ],
-)
+@pytest.mark.parametrize("build, pattern", [
+    (lambda: stylegan.upfirdn2d(np.ones((2, 2, 2))), r"one or two axes"),
+    (lambda: stylegan.upfirdn2d([1], up=0), r"up must be positive"),
+    (lambda: stylegan.upfirdn2d([1], padding=(1, 2, 3)), r"padding has the wrong number"),
+    (lambda: stylegan.upfirdn2d(np.ones(9)).on((1, 1, 4, 4)), r"too short"),
+    (lambda: stylegan.setup_filter(np.ones((1, 1, 1))), r"one or two axes"),
+])
 def test_what_upfirdn2d_refuses(build, pattern):
     with pytest.raises((ShapeError, ValueError), match=pattern):
         build()

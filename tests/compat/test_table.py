@@ -32,8 +32,7 @@ def source(rng):
         "keras": {"strides": s, "padding": word.lower(), "output_padding": rng.choice([None, extra])},
         "haiku": {"stride": s, "padding": rng.choice([word, ((a, b),)])},
         "tensorflow": {"output_shape": (1, o, 1), "strides": s, "padding": word, "dilations": d},
-        "caffe": {"stride": s, "pad": a, "dilation": d},
-        "cudnn": {"out": o, "stride": s, "pad": a, "dilation": d},
+        "caffe": {"stride": s, "pad": a, "dilation": d}, "cudnn": {"out": o, "stride": s, "pad": a, "dilation": d},
     }[name]
     return name, (k,), groups if name in ("torch", "equinox", "onnx", "caffe", "cudnn") else 1, arguments, i
 
@@ -58,11 +57,7 @@ def test_every_row_places_the_axis_as_the_source_did():
                 continue  # two axes only: below
             back = Side.of(place(build(target, window, groups, _clean(target, written)), 0, window[0], size), size)
             assert (back.before, back.after, back.periodic) == (side.before, side.after, side.periodic), (
-                name,
-                arguments,
-                target,
-                written,
-            )
+                name, arguments, target, written)
             possible[target] += 1
     assert all(count > 100 for target, count in possible.items() if target != "theano"), possible
 
@@ -81,9 +76,8 @@ def test_two_axes():
         arguments = {"stride": tuple(s), "dilation": tuple(d), "padding": (rng.randint(0, 2), rng.randint(0, 2))}
         window = (rng.randint(2, 4), rng.randint(2, 4))
         try:
-            sides = tuple(
-                Side.of(place(build("torch", window, 1, arguments), axis, window[axis], 7), 7) for axis in range(2)
-            )
+            sides = tuple(Side.of(place(build("torch", window, 1, arguments), axis, window[axis], 7), 7)
+                          for axis in range(2))
         except ShapeError:
             continue
         for target, express in EXPRESS.items():
@@ -97,41 +91,15 @@ def test_two_axes():
             checked += target == "theano"
 
 
-@pytest.mark.parametrize(
-    "target, grid",
-    [
-        (
-            "torch",
-            lambda s, d: (
-                {"stride": s, "dilation": d, "padding": p, "output_padding": a}
-                for p in range(12)
-                for a in range(max(s, d))
-            ),
-        ),
-        (
-            "keras",
-            lambda s, d: (
-                (
-                    {"strides": s, "dilation_rate": d, "padding": w, "output_padding": a}
-                    for w in ("same", "valid")
-                    for a in (None, *range(s))
-                )
-                if s == 1 or d == 1
-                else ()
-            ),
-        ),
-        ("caffe", lambda s, d: ({"stride": s, "dilation": d, "pad": p} for p in range(12))),
-        (
-            "onnx",
-            lambda s, d: (
-                {"strides": [s], "dilations": [d], "pads": [p, q], "output_padding": [a]}
-                for p in range(8)
-                for q in range(8)
-                for a in range(max(s, d))
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("target, grid", [
+    ("torch", lambda s, d: ({"stride": s, "dilation": d, "padding": p, "output_padding": a}
+                            for p in range(12) for a in range(max(s, d)))),
+    ("keras", lambda s, d: ({"strides": s, "dilation_rate": d, "padding": w, "output_padding": a}
+                            for w in ("same", "valid") for a in (None, *range(s))) if s == 1 or d == 1 else ()),
+    ("caffe", lambda s, d: ({"stride": s, "dilation": d, "pad": p} for p in range(12))),
+    ("onnx", lambda s, d: ({"strides": [s], "dilations": [d], "pads": [p, q], "output_padding": [a]}
+                           for p in range(8) for q in range(8) for a in range(max(s, d)))),
+])
 def test_what_it_calls_impossible_is_impossible(target, grid):
     """Every argument the framework takes, tried: none places the axis so."""
     for k, s, d in itertools.product((1, 2, 3, 4), (1, 2, 3), (1, 2)):
@@ -183,16 +151,11 @@ def test_periodic_borders():
     assert exact["flax"].arguments["padding"] == "CIRCULAR"
 
 
-@pytest.mark.parametrize(
-    "arguments, pattern",
-    [
-        (("jax",), r"unknown source"),
-        (("torch", {"stride": 0}), r"stride must be positive"),
-        (("torch", {"strides": 2}), r"unexpected keyword argument 'strides'"),
-        (("keras", {"groups": 2}), r"no groups"),
-        (("torch", {"targets": ["jax"]}), r"unknown targets"),
-    ],
-)
+@pytest.mark.parametrize("arguments, pattern", [
+    (("jax",), r"unknown source"), (("torch", {"stride": 0}), r"stride must be positive"),
+    (("torch", {"strides": 2}), r"unexpected keyword argument 'strides'"), (("keras", {"groups": 2}), r"no groups"),
+    (("torch", {"targets": ["jax"]}), r"unknown targets"),
+])
 def test_refusals(arguments, pattern):
     name, *more = arguments
     with pytest.raises((ValueError, TypeError), match=pattern):

@@ -83,14 +83,12 @@ def test_output_size():
     w = np.ones((2, 3, 3, 3))
     for size in (9, 10):
         assert torch.conv_transpose2d(w, stride=2, padding=1, output_size=(size, 9)).on(
-            (1, 2, 5, 5)
-        ).codomain.shape == (1, 3, size, 9)
+            (1, 2, 5, 5)).codomain.shape == (1, 3, size, 9)
     assert torch.conv_transpose2d(w, stride=2, output_size=(1, 3, 12, 11)).on((2, 5, 5)).codomain.shape == (3, 12, 11)
 
 
 def test_gradient_reaches_the_weight_in_its_own_layout():
     import jax
-
     w, x = integers(2, 3, 3, 3), integers(1, 2, 4, 4)
     gradient = jax.grad(lambda w: torch.conv_transpose2d(w, stride=2)(x).sum())(jax.numpy.asarray(w))
     want = np.broadcast_to(x[0].sum((1, 2))[:, None, None, None], w.shape)
@@ -117,7 +115,7 @@ def test_unfold_and_fold():
     x = integers(2, 3, 6, 7)
     columns = np.asarray(torch.unfold((2, 3), dilation=(1, 2), padding=(1, 0), stride=(2, 1))(x))
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)))
-    want = [padded[:, :, 2 * r : 2 * r + 2, c : c + 5 : 2].reshape(2, -1) for r in range(4) for c in range(3)]
+    want = [padded[:, :, 2 * r:2 * r + 2, c:c + 5:2].reshape(2, -1) for r in range(4) for c in range(3)]
     assert np.array_equal(columns, np.stack(want, -1))
     folded = torch.fold((6, 7), (2, 3), dilation=(1, 2), padding=(1, 0), stride=(2, 1))
     back, counted = np.asarray(folded(columns)), np.asarray(folded(np.ones_like(columns)))
@@ -135,7 +133,6 @@ def test_max_unpool2d():
 
 def test_max_unpool2d_traced():
     import jax
-
     indices = np.array([[[4, 4], [4, 4]]])
     run = jax.jit(lambda switches, x: torch.max_unpool2d(switches, 2, stride=1)(x))
     assert np.asarray(run(indices, np.array([[[7.0, 7], [7, 7]]])))[0].tolist() == [[0, 0, 0], [0, 7, 0], [0, 0, 0]]
@@ -148,49 +145,42 @@ def test_interpolate_whole_factors_are_stages():
     assert "8x8 -> 12x12" in repr(torch.interpolate(size=(12, 12), mode="bilinear").on((1, 3, 8, 8)))
 
 
-@pytest.mark.parametrize(
-    "build, pattern",
-    [
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), np.ones(2)), r"torch\.conv_transpose2d: .*bias.*affine"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3))), r"weight has the wrong rank.*\(I, O, k0, k1\)"),
-        (lambda: torch.conv_transpose2d(np.ones((3, 2, 3, 3)), groups=2), r"groups do not divide"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=0), r"stride must be positive"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2.0), r"stride must be an integer"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=(1, 2, 3)), r"stride has the wrong number"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), padding=-1), r"padding must be at least 0"),
-        (
-            lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2, output_padding=2),
-            r"output padding must be smaller than either stride or dilation",
-        ),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), output_size=(1,)), r"output_size must have 2, 3 or 4"),
-        (
-            lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2, output_size=(13, 13)).on((2, 5, 5)),
-            r"requested an output size of 13; got an input of 5, expected an output_size from 11 to 12.*axis -2",
-        ),
-        (lambda: torch.conv_transpose1d(np.ones((1, 1, 3)), padding=3).on((1, 1, 2)), r"the output would be empty"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3))).on((3, 5, 5)), r"expected input to have 2 channels"),
-        (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3))).on((5, 5)), r"too few axes"),
-        (lambda: torch.conv2d(np.ones((2, 2, 3, 3)), padding="same", stride=2), r"not supported for strided"),
-        (lambda: torch.conv2d(np.ones((2, 2, 3, 3)), padding="full").on((2, 5, 5)), r"unknown padding string"),
-        (lambda: torch.conv2d(np.full((2, 2, 3, 3), np.nan)), r"not finite"),
-        (lambda: torch.conv2d([["a"]]), r"weight must be numbers"),
-        (lambda: torch.interpolate(), r"only one of size or scale_factor"),
-        (lambda: torch.interpolate(2, 2), r"only one of size or scale_factor"),
-        (lambda: torch.interpolate(2, mode="cubic"), r"unknown mode"),
-        (lambda: torch.interpolate(2, align_corners=True), r"align_corners option can only be set"),
-        (lambda: torch.interpolate(2, mode="area", antialias=True), r"restricted to bilinear and bicubic"),
-        (lambda: torch.interpolate(scale_factor=0.1).on((1, 1, 4)), r"would be empty"),
-        (lambda: torch.interpolate(scale_factor=-1), r"must be a positive number"),
-        (lambda: torch.interpolate((2, 2), mode="linear"), r"works on 1 space axes"),
-        (lambda: torch.pixel_shuffle(0), r"upscale_factor must be positive"),
-        (lambda: torch.pixel_shuffle(2).on((1, 6, 3, 3)), r"does not split"),
-        (lambda: torch.max_unpool2d(np.array([[[9]]]), 2), r"found an invalid max index"),
-        (lambda: torch.max_unpool2d(np.array([[[0]]]), 2, output_size=(9, 9)), r"invalid output_size"),
-        (lambda: torch.fold((4, 4), 2).on((1, 5, 9)), r"not divisible by the product of kernel_size"),
-        (lambda: torch.fold((4, 4), 2).on((1, 4, 8)), r"number of sliding blocks"),
-        (lambda: torch.unfold(5).on((1, 1, 3, 3)), r"too short: nothing would come out"),
-    ],
-)
+@pytest.mark.parametrize("build, pattern", [
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), np.ones(2)), r"torch\.conv_transpose2d: .*bias.*affine"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3))), r"weight has the wrong rank.*\(I, O, k0, k1\)"),
+    (lambda: torch.conv_transpose2d(np.ones((3, 2, 3, 3)), groups=2), r"groups do not divide"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=0), r"stride must be positive"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2.0), r"stride must be an integer"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=(1, 2, 3)), r"stride has the wrong number"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), padding=-1), r"padding must be at least 0"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2, output_padding=2),
+     r"output padding must be smaller than either stride or dilation"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), output_size=(1,)), r"output_size must have 2, 3 or 4"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), stride=2, output_size=(13, 13)).on((2, 5, 5)),
+     r"requested an output size of 13; got an input of 5, expected an output_size from 11 to 12.*axis -2"),
+    (lambda: torch.conv_transpose1d(np.ones((1, 1, 3)), padding=3).on((1, 1, 2)), r"the output would be empty"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3))).on((3, 5, 5)), r"expected input to have 2 channels"),
+    (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3))).on((5, 5)), r"too few axes"),
+    (lambda: torch.conv2d(np.ones((2, 2, 3, 3)), padding="same", stride=2), r"not supported for strided"),
+    (lambda: torch.conv2d(np.ones((2, 2, 3, 3)), padding="full").on((2, 5, 5)), r"unknown padding string"),
+    (lambda: torch.conv2d(np.full((2, 2, 3, 3), np.nan)), r"not finite"),
+    (lambda: torch.conv2d([["a"]]), r"weight must be numbers"),
+    (lambda: torch.interpolate(), r"only one of size or scale_factor"),
+    (lambda: torch.interpolate(2, 2), r"only one of size or scale_factor"),
+    (lambda: torch.interpolate(2, mode="cubic"), r"unknown mode"),
+    (lambda: torch.interpolate(2, align_corners=True), r"align_corners option can only be set"),
+    (lambda: torch.interpolate(2, mode="area", antialias=True), r"restricted to bilinear and bicubic"),
+    (lambda: torch.interpolate(scale_factor=0.1).on((1, 1, 4)), r"would be empty"),
+    (lambda: torch.interpolate(scale_factor=-1), r"must be a positive number"),
+    (lambda: torch.interpolate((2, 2), mode="linear"), r"works on 1 space axes"),
+    (lambda: torch.pixel_shuffle(0), r"upscale_factor must be positive"),
+    (lambda: torch.pixel_shuffle(2).on((1, 6, 3, 3)), r"does not split"),
+    (lambda: torch.max_unpool2d(np.array([[[9]]]), 2), r"found an invalid max index"),
+    (lambda: torch.max_unpool2d(np.array([[[0]]]), 2, output_size=(9, 9)), r"invalid output_size"),
+    (lambda: torch.fold((4, 4), 2).on((1, 5, 9)), r"not divisible by the product of kernel_size"),
+    (lambda: torch.fold((4, 4), 2).on((1, 4, 8)), r"number of sliding blocks"),
+    (lambda: torch.unfold(5).on((1, 1, 3, 3)), r"too short: nothing would come out"),
+])
 def test_what_torch_refuses(build, pattern):
     with pytest.raises((ShapeError, NotLinearError, TypeError, ValueError), match=pattern):
         build()

@@ -36,16 +36,10 @@ def sweep(count, case, row):
 def lax_case(rng, i, k, s, d):
     padding = rng.choice(["SAME", "VALID", ((rng.randint(-1, 5), rng.randint(-1, 5)),)])
     flip, consistent = rng.random() < 0.5, rng.random() < 0.5
-    arguments = {
-        "stride": s,
-        "dilation": d,
-        "padding": padding if isinstance(padding, str) else padding[0],
-        "use_consistent_padding": consistent,
-    }
-
+    arguments = {"stride": s, "dilation": d, "padding": padding if isinstance(padding, str) else padding[0],
+                 "use_consistent_padding": consistent}
     def program(x, w):
         return lax.conv_transpose(x, w, (s,), padding, (d,), transpose_kernel=flip, use_consistent_padding=consistent)
-
     return program, ((1, i, 1), (k, 1, 1)), resolve.lax_transpose, arguments, flip
 
 
@@ -57,15 +51,12 @@ def adjoint_case(rng, i, k, s, d):
 
     def program(y, w):
         def forward(x):
-            return lax.conv_general_dilated(
-                x, w, (s,), [(a, b)], rhs_dilation=(d,), dimension_numbers=("NHC", "HIO", "NHC")
-            )
-
+            return lax.conv_general_dilated(x, w, (s,), [(a, b)], rhs_dilation=(d,),
+                                            dimension_numbers=("NHC", "HIO", "NHC"))
         return jax.linear_transpose(forward, jax.ShapeDtypeStruct((1, n, 1), "float32"))(y)[0]
 
     def resolver(_, window, **arguments):
         return resolve.lax_adjoint(i, window, **arguments)
-
     arguments = {"stride": s, "dilation": d, "padding": (a, b), "out": n}
     return program, ((1, max(i, 0), 1), (k, 1, 1)), resolver, arguments, True
 
@@ -79,7 +70,6 @@ def flax_case(rng, i, k, s, d):
 
     def program(x, w):
         return layer.apply({"params": {"kernel": w}}, x)
-
     return program, ((1, i, 1), (k, 1, 1)), resolve.flax_transpose, arguments, flip
 
 
@@ -95,23 +85,12 @@ def test_what_reaches_xla_at_length(case, row, count):
     sweep(count, case, row)
 
 
-@pytest.mark.parametrize(
-    "padding, transpose_kernel", [("CIRCULAR", False), ("CIRCULAR", True), (((0, 1), (2, 1)), False)]
-)
+@pytest.mark.parametrize("padding, transpose_kernel", [("CIRCULAR", False), ("CIRCULAR", True),
+                                                       (((0, 1), (2, 1)), False)])
 def test_nnx_conv_transpose(padding, transpose_kernel):
     """The whole layer: an asymmetric kernel, channels, both ways to store it."""
-    layer = nnx.ConvTranspose(
-        3,
-        2,
-        (4, 3),
-        (2, 3),
-        padding=padding,
-        transpose_kernel=transpose_kernel,
-        use_bias=False,
-        kernel_dilation=(1, 2),
-        param_dtype=np.float64,
-        rngs=nnx.Rngs(0),
-    )
+    layer = nnx.ConvTranspose(3, 2, (4, 3), (2, 3), padding=padding, transpose_kernel=transpose_kernel, use_bias=False,
+                              kernel_dilation=(1, 2), param_dtype=np.float64, rngs=nnx.Rngs(0))
     x = np.random.default_rng(0).normal(size=(2, 5, 4, 3))
     a = flax.ConvTranspose(layer.kernel[...], (2, 3), padding, (1, 2), transpose_kernel)
     assert_close(a(x), layer(x), units=64)

@@ -23,10 +23,8 @@ def test_any_two_frameworks_without_loss(operation, groups):
     start = {"conv": (12, 6 // groups), "conv_transpose": (6, 12 // groups)}[operation]
     for window in ((3,), (3, 2), (3, 2, 4)):
         w = integers(*start, *window)
-        stored = {
-            name: compat.convert(w, source="torch", target=name, operation=operation, groups=groups)
-            for name in OPERATIONS[operation]
-        }
+        stored = {name: compat.convert(w, source="torch", target=name, operation=operation, groups=groups)
+                  for name in OPERATIONS[operation]}
         for source, target in itertools.permutations(stored, 2):
             got = compat.convert(stored[source], source=source, target=target, operation=operation, groups=groups)
             assert np.array_equal(got, stored[target]), (source, target)
@@ -36,21 +34,10 @@ def test_any_two_frameworks_without_loss(operation, groups):
 def test_the_ways_of_storing_are_the_documented_ones():
     """Shapes of a layer with 6 channels in, 4 out, 2 groups, window (3, 5)."""
     w = integers(6, 2, 3, 5)
-    shapes = {
-        "torch": (6, 2, 3, 5),
-        "onnx": (6, 2, 3, 5),
-        "caffe": (6, 2, 3, 5),
-        "keras": (3, 5, 2, 6),
-        "tensorflow": (3, 5, 2, 6),
-        "lax": (3, 5, 3, 4),
-        "flax": (3, 5, 3, 4),
-        "equinox": (4, 3, 3, 5),
-        "haiku": (3, 5, 4, 3),
-        "theano": (6, 2, 3, 5),
-        "onednn": (2, 2, 3, 3, 5),
-        "cudnn": (6, 2, 3, 5),
-        "deconvjax": (3, 5, 2, 6),
-    }
+    shapes = {"torch": (6, 2, 3, 5), "onnx": (6, 2, 3, 5), "caffe": (6, 2, 3, 5), "keras": (3, 5, 2, 6),
+              "tensorflow": (3, 5, 2, 6), "lax": (3, 5, 3, 4), "flax": (3, 5, 3, 4), "equinox": (4, 3, 3, 5),
+              "haiku": (3, 5, 4, 3), "theano": (6, 2, 3, 5), "onednn": (2, 2, 3, 3, 5), "cudnn": (6, 2, 3, 5),
+              "deconvjax": (3, 5, 2, 6)}
     for target, shape in shapes.items():
         assert compat.convert(w, source="torch", target=target, groups=2).shape == shape, target
     flax = compat.convert(w[:, :, :, :], source="torch", target="flax", groups=1)
@@ -62,7 +49,6 @@ def test_the_ways_of_storing_are_the_documented_ones():
 def test_a_stage_reads_every_storage_alike(groups):
     """What the maps are made of: the taps of each storage, as the stage correlates them, are one array."""
     from deconvjax.leaves.stage import _flipped
-
     for operation, table in OPERATIONS.items():
         w = integers(*((4, 6 // groups) if operation == "conv" else (6, 4 // groups)), 3, 2)
         seen = []
@@ -74,17 +60,11 @@ def test_a_stage_reads_every_storage_alike(groups):
 
 
 ARGUMENTS = {  # stride 2, forward pads (1, 1), 3 taps, one sample appended: 5 -> 10
-    "torch": {"stride": 2, "padding": 1, "output_padding": 1},
-    "keras": None,
-    "caffe": None,
-    "onnx": {"strides": [2], "pads": [1, 0]},
-    "tensorflow": None,
-    "lax": {"strides": (2,), "padding": ((1, 2),)},
-    "flax": {"strides": 2, "padding": ((1, 2),)},
-    "haiku": {"stride": 2, "padding": ((1, 2),)},
-    "equinox": {"stride": 2, "padding": ((1, 0),)},
-    "onednn": {"dst": 10, "strides": 2, "padding_l": 1},
-    "cudnn": {"out": 10, "stride": 2, "pad": 1},
+    "torch": {"stride": 2, "padding": 1, "output_padding": 1}, "keras": None, "caffe": None,
+    "onnx": {"strides": [2], "pads": [1, 0]}, "tensorflow": None,
+    "lax": {"strides": (2,), "padding": ((1, 2),)}, "flax": {"strides": 2, "padding": ((1, 2),)},
+    "haiku": {"stride": 2, "padding": ((1, 2),)}, "equinox": {"stride": 2, "padding": ((1, 0),)},
+    "onednn": {"dst": 10, "strides": 2, "padding_l": 1}, "cudnn": {"out": 10, "stride": 2, "pad": 1},
     "deconvjax": {"strides": 2, "padding": ((1, 0),)},
 }
 
@@ -102,7 +82,6 @@ def test_converted_weights_compute_the_same(framework):
 
 def _with(framework, weight, arguments):
     from deconvjax.compat.core import table
-
     builder, _ = table._builder(framework, weight.ndim - 2, arguments)
     return builder(weight, **arguments)
 
@@ -129,7 +108,6 @@ def test_named_weights_and_biases():
 
 def test_jax_arrays_stay_jax_arrays():
     import jax
-
     w = jax.numpy.arange(24.0).reshape(4, 3, 2)
     assert isinstance(compat.convert(w, source="torch", target="flax"), jax.Array)
     shape = jax.eval_shape(lambda w: compat.convert(w, source="torch", target="flax"), w).shape
@@ -143,24 +121,15 @@ def test_the_builders_take_the_storages_the_table_names():
     assert set(CONV) <= set(CONV_TRANSPOSE)
 
 
-@pytest.mark.parametrize(
-    "arguments, pattern",
-    [
-        ({"weights": np.ones((3, 2, 2)), "source": "pytorch", "target": "flax"}, r"unknown source; got 'pytorch'"),
-        ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "jax"}, r"unknown target"),
-        (
-            {"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "operation": "dense"},
-            r"unknown operation",
-        ),
-        ({"weights": np.ones(3), "source": "torch", "target": "flax"}, r"wrong rank"),
-        ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 2}, r"groups do not divide"),
-        ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 0}, r"groups do not divide"),
-        (
-            {"weights": {"kernel": np.ones((3, 2, 2))}, "source": "torch", "target": "flax"},
-            r"not the weights of a torch",
-        ),
-    ],
-)
+@pytest.mark.parametrize("arguments, pattern", [
+    ({"weights": np.ones((3, 2, 2)), "source": "pytorch", "target": "flax"}, r"unknown source; got 'pytorch'"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "jax"}, r"unknown target"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "operation": "dense"}, r"unknown operation"),
+    ({"weights": np.ones(3), "source": "torch", "target": "flax"}, r"wrong rank"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 2}, r"groups do not divide"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 0}, r"groups do not divide"),
+    ({"weights": {"kernel": np.ones((3, 2, 2))}, "source": "torch", "target": "flax"}, r"not the weights of a torch"),
+])
 def test_what_convert_refuses(arguments, pattern):
     with pytest.raises((ShapeError, ValueError), match=pattern):
         compat.convert(arguments.pop("weights"), **arguments)

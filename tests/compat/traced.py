@@ -24,26 +24,14 @@ def convolution(function, *shapes):
     walk(jax.make_jaxpr(function)(*(jax.ShapeDtypeStruct(shape, "float32") for shape in shapes)).jaxpr)
     assert len(found) == 1, f"{len(found)} convolutions"
     p = found[0]
-    return (
-        tuple(map(tuple, p["padding"])),
-        tuple(p["lhs_dilation"]),
-        tuple(p["window_strides"]),
-        tuple(p["rhs_dilation"]),
-        p["feature_group_count"],
-        bool(reverses),
-    )
+    return (tuple(map(tuple, p["padding"])), tuple(p["lhs_dilation"]), tuple(p["window_strides"]),
+            tuple(p["rhs_dilation"]), p["feature_group_count"], bool(reverses))
 
 
 def of_axes(axes, groups, flip):
     """The same record, from our axes."""
-    return (
-        tuple((a.lo, a.hi) for a in axes),
-        tuple(a.up for a in axes),
-        tuple(a.down for a in axes),
-        tuple(a.dilation for a in axes),
-        groups,
-        flip,
-    )
+    return (tuple((a.lo, a.hi) for a in axes), tuple(a.up for a in axes), tuple(a.down for a in axes),
+            tuple(a.dilation for a in axes), groups, flip)
 
 
 def same(theirs, axes, groups, flip):

@@ -29,9 +29,8 @@ def test_values_stay_inside_their_cells(name):
     for inches in (tuple(figure.get_size_inches()), (4.0, 2.0), (14.0, 8.0)):
         figure.set_size_inches(inches)
         canvas.draw()
-        written = [
-            text for axis in figure.axes for text in axis.texts if isinstance(text, CellText) and text.fitting() >= 5
-        ]  # others are too small, and not drawn
+        written = [text for axis in figure.axes for text in axis.texts
+                   if isinstance(text, CellText) and text.fitting() >= 5]  # others are too small, and not drawn
         assert written or inches == (4.0, 2.0) or name == "wide"
         for text in written:
             box = text.get_window_extent(canvas.get_renderer()).transformed(text.axes.transData.inverted())
@@ -57,7 +56,6 @@ def test_too_small_is_not_drawn():
 @pytest.mark.parametrize("theme", THEMES)
 def test_values_stand_out(theme):
     """WCAG's contrast between every value and its cell is above 4.5, the best that black or white can promise."""
-
     def luminance(colour):
         channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
         return float(np.dot([0.2126, 0.7152, 0.0722], channels))

@@ -52,13 +52,9 @@ def test_arithmetic_figures(name, transposed):
     stretch = FIGURES[name][2] if transposed else 1
     for y in range(n):
         for x in range(n):
-            reads = {
-                ((r + rows.first) // stretch, (c + columns.first) // stretch)
-                for r in rows.reads[y]
-                if rows.kinds[r] == "input"
-                for c in columns.reads[x]
-                if columns.kinds[c] == "input"
-            }
+            reads = {((r + rows.first) // stretch, (c + columns.first) // stretch)
+                     for r in rows.reads[y] if rows.kinds[r] == "input"
+                     for c in columns.reads[x] if columns.kinds[c] == "input"}
             assert reads == {tuple(map(int, at)) for at in np.argwhere(matrix[y, x])}
 
 
@@ -93,7 +89,7 @@ def test_animation_has_a_frame_for_each_output(tmp_path, suffix):
 def test_every_frame_has_its_window(tmp_path):
     """The orange frame of output n stands n cells further on than that of output 0."""
     path = draw.animate(dj.convolve([1, 2, 1]).on((5,)), tmp_path / "window.gif")
-    orange = tuple(int(THEMES["light"].window[i : i + 2], 16) for i in (1, 3, 5))
+    orange = tuple(int(THEMES["light"].window[i:i + 2], 16) for i in (1, 3, 5))
     starts = []
     with Image.open(path) as film:
         assert film.n_frames == 5
@@ -160,10 +156,8 @@ def test_checkerboard_of_ones():
     assert draw.checkerboard(uneven).axes[0].lines[0].get_ydata().tolist() == [1, 1, *[2, 1] * 7, 1]
     even = dj.conv_transpose(np.ones((2, 1, 1)), strides=2, padding="VALID").on((8, 1))
     assert pattern(even).spread == 0
-    assert (
-        draw.checkerboard(figure_map("padding_strides").T).axes[0].images[0].get_array()
-        == pattern(figure_map("padding_strides").T).response
-    ).all()
+    assert (draw.checkerboard(figure_map("padding_strides").T).axes[0].images[0].get_array()
+            == pattern(figure_map("padding_strides").T).response).all()
 
 
 def test_chain_boxes():
@@ -171,10 +165,7 @@ def test_chain_boxes():
     written = draw.chain(a, plan=False).axes[0]
     labels = [text.get_text() for text in written.texts]
     assert [label for label in labels if label.startswith(("down", "conv"))] == [
-        "convolve(3 taps)",
-        "downsample(2)",
-        "downsample(2)",
-    ]
+        "convolve(3 taps)", "downsample(2)", "downsample(2)"]
     assert "+" in labels and {"x", "y", "8", "4"} <= set(labels)
     runs = [text.get_text() for text in draw.chain((dj.downsample(2) @ dj.convolve([1, 2, 1])).on((8,))).axes[1].texts]
     assert [label for label in runs if "(" in label and "$" not in label] == ["upfirdn(3 taps, up=1, down=2)"]
@@ -194,7 +185,7 @@ def test_upsamplers_panels():
 
 
 def luminance(colour):
-    r, g, b = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    r, g, b = (int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5))
     channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (r, g, b)]
     return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]
 
@@ -205,9 +196,8 @@ def test_text_is_legible(name):
     high, low = sorted((luminance(THEMES[name].ink), luminance(THEMES[name].paper)), reverse=True)
     assert (high + 0.05) / (low + 0.05) > 4.5
     figure = draw.matrix(dj.upsample(2).on((2,)), theme=name)
-    assert figure.get_facecolor() == pytest.approx(
-        tuple(int(THEMES[name].paper[i : i + 2], 16) / 255 for i in (1, 3, 5)) + (1.0,)
-    )
+    assert figure.get_facecolor() == pytest.approx(tuple(int(THEMES[name].paper[i:i + 2], 16) / 255 for i in (1, 3, 5))
+                                                   + (1.0,))
 
 
 def test_refusals(tmp_path):

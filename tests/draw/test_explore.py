@@ -53,17 +53,9 @@ document.getElementById("report").textContent = JSON.stringify(seen);
 def shown(tmp_path, address):
     """The page after its scripts have run."""
     assert BROWSER, "no browser: install Chromium (apt-get install chromium), or Chrome, to run this test"
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run([BROWSER, *flags, "--dump-dom", address], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -89,15 +81,8 @@ def library(setting):
 def test_moving_the_sliders(tmp_path):
     """300 settings in one visit: sizes, values, cells, window and refusals are the definition's and the library's."""
     rng = np.random.default_rng(0)
-    settings = [
-        Setting(
-            *(
-                int(rng.integers(low, high + 1))
-                for low, high in ((1, 9), (1, 5), (1, 4), (0, 4), (1, 3), (0, 3), (0, 1))
-            )
-        )
-        for _ in range(300)
-    ]
+    settings = [Setting(*(int(rng.integers(low, high + 1)) for low, high in
+                          ((1, 9), (1, 5), (1, 4), (0, 4), (1, 3), (0, 3), (0, 1)))) for _ in range(300)]
     steps = rng.integers(0, 12, len(settings)).tolist()
     page = explore(tmp_path / "explore.html")
     moves = [[*at, step] for at, step in zip(settings, steps, strict=True)]
@@ -126,7 +111,7 @@ def test_moving_the_sliders(tmp_path):
         # cells of one axis: inputs and stuffed zeros inside, minus what negative padding crops off
         pads = (at.d * (at.k - 1) - at.p, at.d * (at.k - 1) - at.p + at.a) if at.t else (at.p, at.p)
         dense = (at.n - 1) * at.s + 1 if at.t else at.n
-        everything = (dense + max(pads[0], 0) + max(pads[1], 0)) ** 2
+        everything = (dense + max(pads[0], 0) + max(pads[1], 0))**2
         assert sum(cells.values()) - cells["reads"] == everything
         if min(pads) >= 0:
             assert cells["input"] == at.n**2 and cells["stuffed"] == dense**2 - at.n**2

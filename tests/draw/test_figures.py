@@ -26,11 +26,8 @@ REPORT = {
     "dilation": ((7, 3, 1, 0, 2), 3, 3, (4, 4)),
 }
 AT_ONCE = ("padding_strides_odd", "no_padding_strides", "dilation")  # the others take as long, and say as much
-CASES = [
-    pytest.param(name, transposed, marks=() if name in AT_ONCE else pytest.mark.slow)
-    for name in REPORT
-    for transposed in (False, True)
-]
+CASES = [pytest.param(name, transposed, marks=() if name in AT_ONCE else pytest.mark.slow)
+         for name in REPORT for transposed in (False, True)]
 
 
 def expected(name, transposed):
@@ -39,16 +36,13 @@ def expected(name, transposed):
     size, inside, apart, step = (o, stretched, s, 1) if transposed else (i, i, 1, s)
     before, after = (lo, hi) if transposed else (p, p)
     cells = np.full((before + inside + after,) * 2, "pad", object)
-    cells[before : before + inside, before : before + inside] = "stuffed"
+    cells[before:before + inside, before:before + inside] = "stuffed"
     for y in range(size):
         for x in range(size):
             cells[before + y * apart, before + x * apart] = "input"
     outs = i if transposed else o
-    windows = {
-        (y, x): {(y * step + j * d, x * step + m * d) for j in range(k) for m in range(k)}
-        for y in range(outs)
-        for x in range(outs)
-    }
+    windows = {(y, x): {(y * step + j * d, x * step + m * d) for j in range(k) for m in range(k)}
+               for y in range(outs) for x in range(outs)}
     assert max(max(cell) for window in windows.values() for cell in window) < len(cells)
     return cells, windows
 
@@ -101,7 +95,7 @@ def test_every_cell_of_every_step(name, transposed):
         assert under(left, colours) == window
         assert [(p.get_y(), p.get_x()) for p in right.patches] == [at]
         visible = [text.get_text() for text in right.texts if text.get_visible()]
-        assert visible == [f"{v:g}" for v in made.ravel()[: step + 1]]
+        assert visible == [f"{v:g}" for v in made.ravel()[:step + 1]]
     assert drawn(left, colours) == {(int(r), int(c)): kind for (r, c), kind in np.ndenumerate(cells)}
     written = [text.get_text() for text in left.texts if text.get_color() == on(colours.input)]
     assert written == [str(v) for v in x.ravel()]
@@ -126,31 +120,15 @@ def test_the_command_writes_them_all(tmp_path, capsys):
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_pictures(tmp_path, theme):
-    assert (
-        main(
-            [
-                "figures",
-                "--out",
-                str(tmp_path),
-                "--names",
-                "no_padding_strides",
-                "--formats",
-                "png",
-                "--values",
-                "--theme",
-                theme,
-            ]
-        )
-        == 0
-    )
+    assert main(["figures", "--out", str(tmp_path), "--names", "no_padding_strides", "--formats", "png", "--values",
+                 "--theme", theme]) == 0
     with Image.open(tmp_path / "no_padding_strides_transposed.png") as picture:
-        assert picture.getpixel((0, 0))[:3] == tuple(int(THEMES[theme].paper[i : i + 2], 16) for i in (1, 3, 5))
+        assert picture.getpixel((0, 0))[:3] == tuple(int(THEMES[theme].paper[i:i + 2], 16) for i in (1, 3, 5))
 
 
 def test_the_same_file_every_time(tmp_path):
-    first, second = (
-        draw.figures(tmp_path / part, names=("no_padding_no_strides",), formats=("svg", "gif")) for part in "ab"
-    )
+    first, second = (draw.figures(tmp_path / part, names=("no_padding_no_strides",), formats=("svg", "gif"))
+                     for part in "ab")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 

@@ -19,12 +19,8 @@ def panel():
     return draw.interact()
 
 
-SETTINGS = [
-    Setting(6, 3, 2, 1, 1, 0, 0),
-    Setting(8, 3, 1, 2, 2, 0, 0),
-    Setting(4, 4, 2, 1, 1, 0, 1),
-    Setting(3, 2, 3, 0, 2, 2, 1),
-]
+SETTINGS = [Setting(6, 3, 2, 1, 1, 0, 0), Setting(8, 3, 1, 2, 2, 0, 0), Setting(4, 4, 2, 1, 1, 0, 1),
+            Setting(3, 2, 3, 0, 2, 2, 1)]
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: "-".join(map(str, s)))

@@ -38,7 +38,7 @@ def scatter(x, w, stride, dilation, crop_lo, out, groups=1):
             if 0 <= at < out:
                 for g in range(groups):
                     a, b = i // groups, o // groups
-                    y[at, g * b : (g + 1) * b] += x[n, g * a : (g + 1) * a] @ w[j, :, g * b : (g + 1) * b]
+                    y[at, g * b:(g + 1) * b] += x[n, g * a:(g + 1) * a] @ w[j, :, g * b:(g + 1) * b]
     return y
 
 
@@ -48,17 +48,9 @@ def scatter(x, w, stride, dilation, crop_lo, out, groups=1):
     [(4, 2, 1, 1, 0, 1), (3, 2, 1, 1, 1, 2), (3, 3, 1, 0, 2, 1), (2, 1, 3, 2, 2, 2), (5, 2, 2, (3, 1), 1, 4)],
 )
 def test_torch_padding_output_padding_and_groups(taps, stride, dilation, pad, extra, groups, transpose_kernel):
-    layer = conv_transpose(
-        4,
-        8,
-        taps,
-        stride,
-        kernel_dilation=dilation,
-        output_padding=extra,
-        torch_padding=pad if isinstance(pad, int) else [pad],
-        feature_group_count=groups,
-        transpose_kernel=transpose_kernel,
-    )
+    layer = conv_transpose(4, 8, taps, stride, kernel_dilation=dilation, output_padding=extra,
+                           torch_padding=pad if isinstance(pad, int) else [pad], feature_group_count=groups,
+                           transpose_kernel=transpose_kernel)
     x = np.random.default_rng(2).standard_normal((5, 4))
     lo, hi = pad if isinstance(pad, tuple) else (pad, pad)
     out = 4 * stride - lo - hi + dilation * (taps - 1) + 1 + extra  # torch's documented size
@@ -73,9 +65,8 @@ def test_torch_padding_output_padding_and_groups(taps, stride, dilation, pad, ex
 
 
 @pytest.mark.parametrize("padding", ["SAME", "SAME_LOWER", "CIRCULAR"])
-@pytest.mark.parametrize(
-    ("taps", "stride", "dilation"), [(4, 1, 1), (3, 3, 1), (5, 4, 1), (4, 4, 2), (2, 3, 1), (6, 2, 2)]
-)
+@pytest.mark.parametrize(("taps", "stride", "dilation"),
+                         [(4, 1, 1), (3, 3, 1), (5, 4, 1), (4, 4, 2), (2, 3, 1), (6, 2, 2)])
 def test_transpose_kernel_is_the_exact_transpose(padding, taps, stride, dilation):
     options = {"padding": padding, "kernel_dilation": dilation}
     forward = conv(2, 3, taps, stride, **options)
@@ -113,18 +104,17 @@ def test_causal_output_never_looks_ahead():
         assert_close(layer(x), scatter(x, w, 2, 1, 0, 12), units=32)
         a = np.asarray(nn.as_map(layer, jax.ShapeDtypeStruct((6, 2), jnp.float64)).matrix()).reshape(12, 2, 6, 2)
         for m in range(12):
-            assert not a[m, :, m // 2 + 1 :].any()
+            assert not a[m, :, m // 2 + 1:].any()
     forward = conv(2, 3, 4, 3, padding="CAUSAL", kernel_dilation=2)
     a = np.asarray(nn.as_map(forward, jax.ShapeDtypeStruct((7, 2), jnp.float64)).matrix()).reshape(3, 3, 7, 2)
-    assert all(not a[m, :, 3 * m + 1 :].any() for m in range(3)) and a[2, :, 6].any()
+    assert all(not a[m, :, 3 * m + 1:].any() for m in range(3)) and a[2, :, 6].any()
 
 
 def test_same_lower_without_transpose_kernel():
     x = np.random.default_rng(0).standard_normal((1, 6, 3))
     ours = conv_transpose(3, 2, 4, 1, padding="SAME_LOWER")
-    theirs = nnx.ConvTranspose(
-        3, 2, (4,), 1, padding="SAME_LOWER", use_bias=False, kernel_init=numbers, rngs=RNGS, **F64
-    )
+    theirs = nnx.ConvTranspose(3, 2, (4,), 1, padding="SAME_LOWER", use_bias=False, kernel_init=numbers, rngs=RNGS,
+                               **F64)
     assert_close(ours(x), theirs(x), units=32)  # the only stride at which Flax accepts it
     w = np.asarray(ours.kernel[...])[::-1]
     strided = conv_transpose(3, 2, 5, 2, padding="SAME_LOWER")

@@ -32,22 +32,16 @@ def drawn(kind, count, seed):
         size = tuple(choose.randint(1, 5 if ndim < 3 else 3) for _ in range(ndim))
         space = tuple(choose.randint(3, 7 if ndim < 3 else 4) for _ in range(ndim))
         each = choose.choice([lambda f, _: f(), lambda f, n: tuple(f() for _ in range(n))])
-        options = {
-            "strides": each(lambda: choose.randint(1, 4), ndim),
-            "kernel_dilation": each(lambda: choose.randint(1, 3), ndim),
-            "use_bias": choose.random() < 0.5,
-        }
+        options = {"strides": each(lambda: choose.randint(1, 4), ndim),
+                   "kernel_dilation": each(lambda: choose.randint(1, 3), ndim), "use_bias": choose.random() < 0.5}
         names = ["SAME", "VALID", "CIRCULAR"]
         if kind is nn.Conv:
             names += ["REFLECT", "SAME_LOWER"] + ["CAUSAL"] * (ndim == 1)
             options["feature_group_count"] = choose.choice([1, 2])
         else:
             options["transpose_kernel"] = choose.random() < 0.5
-        explicit = [
-            choose.randint(0, 4),
-            [choose.randint(0, 4) for _ in size],
-            [(choose.randint(-1, 5), choose.randint(-1, 5)) for _ in size],
-        ]
+        explicit = [choose.randint(0, 4), [choose.randint(0, 4) for _ in size],
+                    [(choose.randint(-1, 5), choose.randint(-1, 5)) for _ in size]]
         options["padding"] = choose.choice([*names, *explicit])
         if kind is nn.Conv and not isinstance(options["padding"], str):
             options["input_dilation"] = each(lambda: choose.randint(1, 3), ndim)
@@ -67,9 +61,8 @@ RNGS = nnx.Rngs(0)
 
 def both(kind, flax_kind, size, options):
     """Our layer and Flax's on the same numbers."""
-    return tuple(
-        k(4, 6, size, **options, **F64, kernel_init=numbers, bias_init=numbers, rngs=RNGS) for k in (kind, flax_kind)
-    )
+    return tuple(k(4, 6, size, **options, **F64, kernel_init=numbers, bias_init=numbers, rngs=RNGS)
+                 for k in (kind, flax_kind))
 
 
 def compare(kind, flax_kind, cases):
@@ -138,15 +131,8 @@ def test_borders_that_flax_builds_from_several_operations(kind, flax_kind):
     names = ["CIRCULAR", "REFLECT", "CAUSAL"] if kind is nn.Conv else ["CIRCULAR"]
     grid = [(k, s, d, n) for k, s, d, n in [(1, 2, 1, 4), (2, 1, 2, 5), (4, 1, 1, 3), (5, 3, 1, 4), (4, 4, 2, 3)]]
     options = {"transpose_kernel": False} if kind is nn.ConvTranspose else {}
-    compare(
-        kind,
-        flax_kind,
-        [
-            ((k,), {"strides": s, "kernel_dilation": d, "padding": name, **options}, (n,))
-            for name in names
-            for k, s, d, n in grid
-        ],
-    )
+    compare(kind, flax_kind, [((k,), {"strides": s, "kernel_dilation": d, "padding": name, **options}, (n,))
+                              for name in names for k, s, d, n in grid])
 
 
 @pytest.mark.slow
@@ -173,13 +159,8 @@ def test_every_argument_of_flax_with_its_default(kind, flax_kind):
 @pytest.mark.parametrize(("kind", "flax_kind"), PAIRS)
 @pytest.mark.parametrize("transpose_kernel", [False, True])
 def test_parameters_metadata_and_checkpoints(kind, flax_kind, transpose_kernel):
-    options = {
-        "strides": 2,
-        "padding": "SAME",
-        "param_dtype": jnp.bfloat16,
-        "kernel_metadata": {"out_sharding": (None, None, "model")},
-        "bias_metadata": {"note": "b"},
-    }
+    options = {"strides": 2, "padding": "SAME", "param_dtype": jnp.bfloat16,
+               "kernel_metadata": {"out_sharding": (None, None, "model")}, "bias_metadata": {"note": "b"}}
     if kind is nn.ConvTranspose:
         options["transpose_kernel"] = transpose_kernel
     with jax.set_mesh(jax.make_mesh((2,), ("model",), axis_types=(jax.sharding.AxisType.Auto,))):
@@ -222,10 +203,8 @@ def test_same_gradients(kind, flax_kind):
         ({"dtype": jnp.bfloat16, "preferred_element_type": jnp.float32}, jnp.float32),
         ({"param_dtype": jnp.bfloat16}, jnp.bfloat16),
         ({"param_dtype": jnp.complex64}, jnp.float32),
-        (
-            {"promote_dtype": lambda args, dtype: tuple(None if a is None else a.astype(jnp.float16) for a in args)},
-            jnp.float32,
-        ),
+        ({"promote_dtype": lambda args, dtype: tuple(None if a is None else a.astype(jnp.float16) for a in args)},
+         jnp.float32),
         ({"mask": np.tril(np.ones((3, 4, 4)))}, jnp.float32),
         ({"mask": np.ones((3, 4, 4), bool), "use_bias": False}, jnp.int32),
         ({"precision": "highest"}, jnp.float32),

@@ -47,9 +47,8 @@ def softmax(z):
 
 @pytest.mark.parametrize(("scale", "groups", "dilation"), [((2, 2), 1, 1), ((2, 3), 2, 2)])
 def test_carafe(scale, groups, dilation):
-    layer = noisy(
-        nn.Carafe, 4, scale, kernel_size=(3, 5), encoder_size=3, encoder_dilation=dilation, compressed=3, groups=groups
-    )
+    layer = noisy(nn.Carafe, 4, scale, kernel_size=(3, 5), encoder_size=3, encoder_dilation=dilation, compressed=3,
+                  groups=groups)
     x = np.random.default_rng(0).standard_normal((5, 4, 4))
     logits = conv2d(conv2d(x, layer.compressor), layer.encoder)
     want = np.zeros((5 * scale[0], 4 * scale[1], 4))
@@ -180,11 +179,8 @@ BAD = [
     (lambda: nn.Carafe(4, 0, **F64), ValueError, "scale must be positive"),
     (lambda: noisy(nn.Carafe, 4, 2)(jnp.ones((4, 4, 3))), ShapeError, "expected 4 channels"),
     (lambda: nn.ConvexUpsample(4, ()), ShapeError, "scale is empty"),
-    (
-        lambda: noisy(nn.ConvexUpsample, 4, hidden=2)(jnp.ones((4, 4, 2)), jnp.ones((4, 5, 4))),
-        ShapeError,
-        "different grids",
-    ),
+    (lambda: noisy(nn.ConvexUpsample, 4, hidden=2)(jnp.ones((4, 4, 2)), jnp.ones((4, 5, 4))), ShapeError,
+     "different grids"),
     (lambda: nn.DySample(6, 2, **F64), ShapeError, "groups must divide the features"),
     (lambda: nn.DySample(6, 2, groups=2, style="pl", **F64), ShapeError, "prod"),
     (lambda: nn.DySample(4, 2, style="ll", **F64), ValueError, "unknown style"),

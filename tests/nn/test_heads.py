@@ -63,14 +63,9 @@ def test_crops_are_legal_for_every_image_size(vgg_features, levels):
 
     Caffe drops the samples of a skip outside the upsampled score; here they stay. The image must not read them.
     """
-    places = [
-        Placement.between(a, b)
-        for a, b in zip(
-            [vgg_features[name].grid for name in levels],
-            [*(vgg_features[n].grid for n in levels[1:]), Grid()],
-            strict=True,
-        )
-    ]
+    places = [Placement.between(a, b) for a, b in zip(
+        [vgg_features[name].grid for name in levels], [*(vgg_features[n].grid for n in levels[1:]), Grid()],
+        strict=True)]
     crops = [abs(int(c)) for c in caffe_crops(vgg_features, levels)]
     for side in range(1, 2049):
         pool3, pool4, fc7 = caffe_sizes(side)
@@ -122,17 +117,14 @@ def features():
 
 def pyramid(height, width, key=0):
     rng = np.random.default_rng(key)
-    return {
-        name: jnp.asarray(rng.normal(size=(2, -(-height // s), -(-width // s), f.channels)), jnp.float32)
-        for (name, f), s in zip(features().items(), (2, 4, 8), strict=True)
-    }
+    return {name: jnp.asarray(rng.normal(size=(2, -(-height // s), -(-width // s), f.channels)), jnp.float32)
+            for (name, f), s in zip(features().items(), (2, 4, 8), strict=True)}
 
 
 HEADS = {
     "fcn": lambda kind: FCNHead(features(), 6, levels=("c", "b", "a"), upsampling=kind, rngs=nnx.Rngs(1)),
-    "unet": lambda kind: UNetDecoder(
-        features(), 6, levels=("c", "b", "a"), widths=(8, 8), upsampling=kind, rngs=nnx.Rngs(1)
-    ),
+    "unet": lambda kind: UNetDecoder(features(), 6, levels=("c", "b", "a"), widths=(8, 8), upsampling=kind,
+                                     rngs=nnx.Rngs(1)),
     "fpn": lambda kind: FPNHead(features(), 6, levels=("c", "b", "a"), width=8, upsampling=kind, rngs=nnx.Rngs(1)),
 }
 

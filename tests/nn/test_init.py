@@ -34,30 +34,19 @@ def phase_variances(kernel, strides, dilation, relu=False, flip=False, groups=1)
     return np.stack([found[phase].mean() for phase in sorted(found)])
 
 
-CASES = [
-    ((4, 4), (2, 2), (1, 1)),
-    ((3, 3), (2, 2), (1, 1)),
-    ((5,), (3,), (2,)),
-    ((7,), (1,), (1,)),
-    ((3, 2, 4), (1, 2, 3), (1, 1, 1)),
-]
+CASES = [((4, 4), (2, 2), (1, 1)), ((3, 3), (2, 2), (1, 1)), ((5,), (3,), (2,)), ((7,), (1,), (1,)),
+         ((3, 2, 4), (1, 2, 3), (1, 1, 1))]
 
 
 @pytest.mark.parametrize(("window", "strides", "dilation"), CASES)
 def test_unit_variance_at_every_phase(window, strides, dilation, key):
     size = 48
     for build, relu, flip, groups, distribution in (
-        (init.polyphase_lecun, False, False, 1, "truncated_normal"),
-        (init.polyphase_he, True, True, 3, "uniform"),
+        (init.polyphase_lecun, False, False, 1, "truncated_normal"), (init.polyphase_he, True, True, 3, "uniform"),
     ):
         shape = (*window, size // groups, size) if flip else (*window, size, size)
-        draw = build(
-            strides,
-            kernel_dilation=dilation,
-            transpose_kernel=flip,
-            feature_group_count=groups,
-            distribution=distribution,
-        )
+        draw = build(strides, kernel_dilation=dilation, transpose_kernel=flip, feature_group_count=groups,
+                     distribution=distribution)
         got = phase_variances(draw(key, shape), strides, dilation, relu, flip, groups)
         # the mean of N squares has a relative deviation of at most sqrt(2/N): five of those
         assert np.abs(got - 1).max() < 5 * math.sqrt(2 / (size * size / groups)), (flip, got)
@@ -66,9 +55,8 @@ def test_unit_variance_at_every_phase(window, strides, dilation, key):
 @pytest.mark.parametrize(("window", "strides", "dilation"), CASES[1:3])
 def test_glorot_is_equal_at_every_phase(window, strides, dilation, key):
     inner, outer = 24 * math.prod(strides), 24
-    got = phase_variances(
-        init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, inner, outer)), strides, dilation
-    )
+    got = phase_variances(init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, inner, outer)),
+                          strides, dilation)
     assert np.abs(got - 1).max() < 5 * math.sqrt(2 / (inner * outer))  # in = out*prod(strides): one
     fan_in, fan_out = 24 * math.prod(window) / math.prod(strides), 24 * math.prod(window)
     kernel = init.polyphase_glorot(strides, kernel_dilation=dilation)(key, (*window, 24, 24))
@@ -88,11 +76,9 @@ def test_variance_measured_on_a_layer(key):
 
 
 def test_stride_one_is_flax(key):
-    for ours, theirs in (
-        (init.polyphase_lecun, nnx.initializers.lecun_normal()),
-        (init.polyphase_he, nnx.initializers.he_normal()),
-        (init.polyphase_glorot, nnx.initializers.glorot_normal()),
-    ):
+    for ours, theirs in ((init.polyphase_lecun, nnx.initializers.lecun_normal()),
+                         (init.polyphase_he, nnx.initializers.he_normal()),
+                         (init.polyphase_glorot, nnx.initializers.glorot_normal())):
         shape = (3, 3, 8, 16)
         assert_close(ours()(key, shape), theirs(key, shape), units=2)
     assert (init.polyphase_lecun()(key, shape) == nnx.initializers.lecun_normal()(key, shape)).all()
@@ -105,18 +91,8 @@ def test_bilinear_is_fcn(key):
     kernel = np.asarray(init.bilinear()(key, (4, 4, 3, 3), jnp.float64))
     assert_close(kernel[..., 1, 1], filters.bilinear(2, ndim=2))
     assert not kernel[..., 0, 1].any()
-    layer = nn.ConvTranspose(
-        5,
-        5,
-        (8, 8),
-        4,
-        torch_padding=2,
-        feature_group_count=5,
-        kernel_init=init.bilinear(),
-        use_bias=False,
-        param_dtype=jnp.float64,
-        rngs=RNGS,
-    )
+    layer = nn.ConvTranspose(5, 5, (8, 8), 4, torch_padding=2, feature_group_count=5, kernel_init=init.bilinear(),
+                             use_bias=False, param_dtype=jnp.float64, rngs=RNGS)
     want = dj.resize(4, border="zero", axes=(-3, -2))
     x = np.random.default_rng(0).standard_normal((3, 4, 5))
     assert_close(layer(x), want(x), units=32)
@@ -128,7 +104,7 @@ def test_bilinear_is_fcn(key):
 @pytest.mark.parametrize(("scale", "size"), [((2, 2), (3, 3)), ((3,), (2,)), ((1, 2), (1, 3))])
 def test_icnr_starts_as_nearest_upsampling(order, scale, size):
     layer = nn.PixelShuffle(2, 3, size, scale, order=order, rngs=RNGS, param_dtype=jnp.float64)
-    x = np.random.default_rng(0).standard_normal((1, 4, 5, 2)[-len(scale) - 1 :])
+    x = np.random.default_rng(0).standard_normal((1, 4, 5, 2)[-len(scale) - 1:])
     y = np.asarray(layer(x))
     coarse = y[tuple(slice(None, None, s) for s in scale)]
     for axis, s in enumerate(scale):
@@ -140,18 +116,8 @@ def test_icnr_starts_as_nearest_upsampling(order, scale, size):
 @pytest.mark.parametrize("transpose_kernel", [False, True])
 def test_icnr_of_a_transposed_convolution(transpose_kernel):
     draw = init.icnr(nnx.initializers.normal(), 3, transposed=True, transpose_kernel=transpose_kernel)
-    layer = nn.ConvTranspose(
-        2,
-        4,
-        6,
-        3,
-        padding="VALID",
-        kernel_init=draw,
-        transpose_kernel=transpose_kernel,
-        use_bias=False,
-        rngs=RNGS,
-        param_dtype=jnp.float64,
-    )
+    layer = nn.ConvTranspose(2, 4, 6, 3, padding="VALID", kernel_init=draw, transpose_kernel=transpose_kernel,
+                             use_bias=False, rngs=RNGS, param_dtype=jnp.float64)
     y = np.asarray(layer(np.random.default_rng(0).standard_normal((5, 2))))
     assert_close(y, np.repeat(y[::3], 3, 0))
     with pytest.raises(ShapeError, match="factor must divide the window"):
@@ -192,7 +158,6 @@ def test_dc_constraint_removes_the_checkerboard_of_a_layer():
 
 def test_checkerboard_gains_are_the_known_ones():
     """Identities 9 and 10: divisibility of the window by the stride is neither necessary nor sufficient."""
-
     def of(taps, up):
         return check.checkerboard((dj.convolve(np.asarray(taps), "full") @ dj.upsample(up)).on((24,)))
 

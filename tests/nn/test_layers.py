@@ -20,17 +20,9 @@ def numbers(key, shape, dtype):
 
 def interpolate(x, factor, method, border):
     """y[n] = sum_i h(s - i) x[i] along axis 0, x going on as `border` says."""
-    h = {
-        "nearest": lambda t: float(-0.5 <= t < 0.5),
-        "bilinear": lambda t: max(0.0, 1 - abs(t)),
-        "cubic": lambda t: (
-            (1.5 * abs(t) ** 3 - 2.5 * t * t + 1)
-            if abs(t) <= 1
-            else (-0.5 * abs(t) ** 3 + 2.5 * t * t - 4 * abs(t) + 2)
-            if abs(t) < 2
-            else 0.0
-        ),
-    }[method]
+    h = {"nearest": lambda t: float(-0.5 <= t < 0.5), "bilinear": lambda t: max(0.0, 1 - abs(t)),
+         "cubic": lambda t: (1.5 * abs(t) ** 3 - 2.5 * t * t + 1) if abs(t) <= 1 else
+         (-0.5 * abs(t) ** 3 + 2.5 * t * t - 4 * abs(t) + 2) if abs(t) < 2 else 0.0}[method]
     y = np.zeros((len(x) * factor, *x.shape[1:]))
     for n in range(len(y)):
         s = (n + 0.5) / factor - 0.5
@@ -50,16 +42,8 @@ def test_upsample_starts_as_the_interpolation(factor, method, border):
     want = interpolate(x, factor, method, border)
     fixed = nn.Upsample((factor,), method, border=border)
     depthwise = nn.Upsample((factor,), method, border=border, learnable=True, features=3, param_dtype=jnp.float64)
-    mixing = nn.Upsample(
-        (factor,),
-        method,
-        border=border,
-        learnable=True,
-        features=3,
-        mixing=True,
-        param_dtype=jnp.float64,
-        use_bias=True,
-    )
+    mixing = nn.Upsample((factor,), method, border=border, learnable=True, features=3, mixing=True,
+                         param_dtype=jnp.float64, use_bias=True)
     for layer in (fixed, depthwise, mixing):
         assert_close(layer(x), want, units=64)
         assert nn.as_map(layer, x).codomain.shape == want.shape
@@ -81,9 +65,8 @@ def test_a_learned_upsample_is_a_transposed_convolution_of_its_kernel():
 
 @pytest.mark.parametrize("method", ["nearest", "bilinear"])
 def test_resize_conv_is_resize_then_conv(method):
-    layer = nn.ResizeConv(
-        3, 4, (3,), 2, method=method, kernel_init=numbers, bias_init=numbers, param_dtype=jnp.float64, rngs=RNGS
-    )
+    layer = nn.ResizeConv(3, 4, (3,), 2, method=method, kernel_init=numbers, bias_init=numbers, param_dtype=jnp.float64,
+                          rngs=RNGS)
     x = np.random.default_rng(0).standard_normal((5, 3))
     z = np.pad(interpolate(x, 2, method, "edge"), ((1, 1), (0, 0)))
     k, b = np.asarray(layer.conv.kernel[...]), np.asarray(layer.conv.bias[...])
@@ -113,7 +96,7 @@ def test_blur_pool_from_the_definition(taps, stride, border):
         b = np.convolve(b, [0.5, 0.5])
     lo, hi = int((taps - 1) / 2), int(np.ceil((taps - 1) / 2))  # the paper's
     z = np.pad(x, ((lo, hi), (0, 0)), {"zero": "constant"}.get(border, border))
-    want = np.stack([b @ z[n : n + taps] for n in range(0, len(z) - taps + 1, stride)])
+    want = np.stack([b @ z[n:n + taps] for n in range(0, len(z) - taps + 1, stride)])
     assert_close(nn.BlurPool((stride,), taps, border=border)(x), want, units=16)
 
 
@@ -132,7 +115,7 @@ def test_max_pool_remembers_and_unpool_puts_back(padding):
     assert_close(y[0], np.stack([flat[np.asarray(switches[0, ..., c]), c] for c in range(2)], -1))
     for i, j, c in np.ndindex(*y.shape[1:]):
         top = 2 * i - (1 if padding == "SAME" else 0)
-        view = x[0, max(top, 0) : top + 3, 2 * j : 2 * j + 2, c]
+        view = x[0, max(top, 0):top + 3, 2 * j:2 * j + 2, c]
         assert y[0, i, j, c] == view.max()
     back = np.asarray(nn.MaxUnpool((3, 2), 2)(y, switches, output_shape=(7, 6)))
     want = np.zeros_like(x)
@@ -189,14 +172,9 @@ def run_all(layers, x):
 
 def test_every_layer_takes_any_batch():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 8, 8, 4)), jnp.float32)
-    layers = [
-        nn.Upsample(2, "cubic"),
-        nn.Upsample(2, learnable=True, features=4),
-        nn.BlurPool(2),
-        nn.PixelShuffle(4, 2, (3, 3), 2, kernel_init=numbers, rngs=RNGS),
-        nn.ResizeConv(4, 2, (3, 3), 2, kernel_init=numbers, rngs=RNGS),
-        nn.MaxPool(2),
-    ]
+    layers = [nn.Upsample(2, "cubic"), nn.Upsample(2, learnable=True, features=4), nn.BlurPool(2),
+              nn.PixelShuffle(4, 2, (3, 3), 2, kernel_init=numbers, rngs=RNGS),
+              nn.ResizeConv(4, 2, (3, 3), 2, kernel_init=numbers, rngs=RNGS), nn.MaxPool(2)]
     whole, one = run_all(layers, x), run_all(layers, x[1, 0])
     for all_of_it, entry in zip(jax.tree.leaves(whole), jax.tree.leaves(one), strict=True):
         assert_close(entry, all_of_it[1, 0], units=16)

@@ -15,9 +15,8 @@ class UNet(nnx.Module):
     """Down, down, up, up, with a skip, a norm, and layers in lists and Sequentials."""
 
     def __init__(self, rngs):
-        self.down = nnx.List(
-            [nnx.Conv(2, 8, (3, 3), 2, rngs=rngs), nnx.Conv(8, 8, (3, 3), 2, padding="CIRCULAR", rngs=rngs)]
-        )
+        self.down = nnx.List([nnx.Conv(2, 8, (3, 3), 2, rngs=rngs),
+                              nnx.Conv(8, 8, (3, 3), 2, padding="CIRCULAR", rngs=rngs)])
         self.norm = nnx.LayerNorm(8, rngs=rngs)
         self.up = nnx.Sequential(nnx.ConvTranspose(8, 8, (4, 4), (2, 2), rngs=rngs), nnx.relu)
         self.head = nnx.ConvTranspose(8, 1, (3, 3), (2, 2), transpose_kernel=True, rngs=rngs)
@@ -46,9 +45,8 @@ def losses(model, x, y, steps):
     return np.asarray(train(params))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [pytest.param(jnp.float64, 1e-12, marks=pytest.mark.slow), (jnp.float32, 1e-4)]
-)
+@pytest.mark.parametrize(("dtype", "tolerance"), [
+    pytest.param(jnp.float64, 1e-12, marks=pytest.mark.slow), (jnp.float32, 1e-4)])
 def test_the_same_loss_curve_for_a_hundred_steps(dtype, tolerance):
     """Rounding differs, training amplifies it: found 1e-15 and 5e-7. A wrong gradient would show at once."""
     rng = np.random.default_rng(0)

@@ -41,23 +41,17 @@ def test_rows(row, strings, mode, equinox):
             plain = {"use_bias": False, "dtype": np.float32, "key": jax.random.key(0)}
             layer = equinox.nn.ConvTranspose1d(1, 1, k, **plain, **theirs)
             return layer(x)
-
         axis = getattr(placed, "axis", placed)
         assert traced.same(traced.convolution(program, (1, i)), [axis], 1, False), (i, k, arguments)
         done += 1
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2},
-        {"stride": (2, 3), "padding": "SAME"},
-        {"stride": 3, "padding": "SAME_LOWER", "dilation": (1, 2)},
-        {"padding": ((0, 1), (2, 1)), "dilation": 2},
-        {"stride": 2, "padding": "SAME", "padding_mode": "CIRCULAR", "groups": 2},
-        {"stride": (1, 3), "padding": "SAME_LOWER", "padding_mode": "CIRCULAR", "dilation": 2},
-    ],
-)
+@pytest.mark.parametrize("options", [
+    {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2}, {"stride": (2, 3), "padding": "SAME"},
+    {"stride": 3, "padding": "SAME_LOWER", "dilation": (1, 2)}, {"padding": ((0, 1), (2, 1)), "dilation": 2},
+    {"stride": 2, "padding": "SAME", "padding_mode": "CIRCULAR", "groups": 2},
+    {"stride": (1, 3), "padding": "SAME_LOWER", "padding_mode": "CIRCULAR", "dilation": 2},
+])
 def test_layers(options, equinox):
     layer = equinox.nn.ConvTranspose2d(4, 6, (4, 3), use_bias=False, key=jax.random.key(0), **options)
     x = np.random.default_rng(0).normal(size=(4, 5, 6))

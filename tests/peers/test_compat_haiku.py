@@ -24,9 +24,8 @@ def haiku():
 
 def module(haiku, n, k, **options):
     """A transformed module, and how its kernel is given to it."""
-    function = haiku.without_apply_rng(
-        haiku.transform(lambda x: haiku.ConvNDTranspose(n, 1, k, with_bias=False, name="up", **options)(x))
-    )
+    function = haiku.without_apply_rng(haiku.transform(
+        lambda x: haiku.ConvNDTranspose(n, 1, k, with_bias=False, name="up", **options)(x)))
     return lambda x, w: function.apply({"up": {"w": w}}, x)
 
 
@@ -52,20 +51,13 @@ def test_rows(row, haiku):
     assert row == 11 or refused > 100
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"stride": 2},
-        {"stride": (2, 3), "padding": "VALID"},
-        {"stride": 2, "output_shape": (9, 12)},
-        {"stride": 2, "padding": ((1, 2), (0, 1))},
-        {"stride": 3, "data_format": "NCHW"},
-    ],
-)
+@pytest.mark.parametrize("options", [
+    {"stride": 2}, {"stride": (2, 3), "padding": "VALID"}, {"stride": 2, "output_shape": (9, 12)},
+    {"stride": 2, "padding": ((1, 2), (0, 1))}, {"stride": 3, "data_format": "NCHW"},
+])
 def test_modules(options, haiku):
-    layer = haiku.without_apply_rng(
-        haiku.transform(lambda x: haiku.ConvNDTranspose(2, 4, (4, 3), with_bias=False, name="up", **options)(x))
-    )
+    layer = haiku.without_apply_rng(haiku.transform(
+        lambda x: haiku.ConvNDTranspose(2, 4, (4, 3), with_bias=False, name="up", **options)(x)))
     x = np.random.default_rng(0).normal(size=(2, 5, 6, 3))
     x = x.transpose(0, 3, 1, 2) if "data_format" in options else x
     parameters = layer.init(jax.random.key(0), x)
@@ -74,11 +66,8 @@ def test_modules(options, haiku):
 
 
 def test_forward_module(haiku):
-    layer = haiku.without_apply_rng(
-        haiku.transform(
-            lambda x: haiku.ConvND(2, 6, (4, 3), 2, padding="SAME", with_bias=False, name="c", feature_group_count=2)(x)
-        )
-    )
+    layer = haiku.without_apply_rng(haiku.transform(
+        lambda x: haiku.ConvND(2, 6, (4, 3), 2, padding="SAME", with_bias=False, name="c", feature_group_count=2)(x)))
     x = np.random.default_rng(0).normal(size=(2, 9, 8, 4))
     parameters = layer.init(jax.random.key(0), x)
     got = ours.ConvND(parameters["c"]["w"], 2, feature_group_count=2)(x)

@@ -24,9 +24,8 @@ def keras():
     return keras
 
 
-@pytest.mark.parametrize(
-    "row, padding, none", [(13, "valid", False), (13, "valid", True), (14, "same", True), (15, "same", False)]
-)
+@pytest.mark.parametrize("row, padding, none", [(13, "valid", False), (13, "valid", True), (14, "same", True),
+                                                (15, "same", False)])
 def test_rows(row, padding, none, keras):
     """1000 to 2000 calls of each row, pads, stuffing, dilation and reversal."""
     rng, done = random.Random(row), 0
@@ -42,23 +41,16 @@ def test_rows(row, padding, none, keras):
 
         def program(x, w, s=s, d=d, extra=extra):
             return keras.ops.conv_transpose(x, w, s, padding, extra, "channels_last", d)
-
         assert traced.same(traced.convolution(program, (1, i, 1), (k, 1, 1)), [axis], 1, True), (i, k, arguments)
         done += 1
 
 
-@pytest.mark.parametrize(
-    "n, options",
-    [
-        (1, {"strides": 3, "padding": "same", "output_padding": 2}),
-        (2, {"strides": (2, 3), "padding": "same"}),
-        (2, {"strides": 2, "padding": "valid"}),
-        (2, {"dilation_rate": (2, 1), "padding": "same"}),
-        (3, {"strides": 2, "padding": "same"}),
-        (2, {"strides": 2, "padding": "same", "output_padding": 0}),
-        (2, {"strides": 2, "padding": "same", "data_format": "channels_first"}),
-    ],
-)
+@pytest.mark.parametrize("n, options", [
+    (1, {"strides": 3, "padding": "same", "output_padding": 2}), (2, {"strides": (2, 3), "padding": "same"}),
+    (2, {"strides": 2, "padding": "valid"}), (2, {"dilation_rate": (2, 1), "padding": "same"}),
+    (3, {"strides": 2, "padding": "same"}), (2, {"strides": 2, "padding": "same", "output_padding": 0}),
+    (2, {"strides": 2, "padding": "same", "data_format": "channels_first"}),
+])
 def test_layers(n, options, keras):
     layer = getattr(keras.layers, f"Conv{n}DTranspose")(4, (3, 2, 3)[:n], use_bias=False, **options)
     shape = (2, *(5, 4, 3)[:n], 3) if options.get("data_format") != "channels_first" else (2, 3, 5, 4)

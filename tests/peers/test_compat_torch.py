@@ -52,13 +52,8 @@ def test_transposed_rows(row, torch, functional, tensor):
             if size is not None:
                 layer.stride, layer.padding, layer.dilation, layer.kernel_size = (s,), (p,), (d,), (k,)
                 extra = layer._output_padding(tensor(x)[None, None], [size], (s,), (p,), (k,), 1, (d,))[0]
-            want = (
-                functional.conv_transpose1d(
-                    tensor(x)[None, None], tensor(w)[None, None], output_padding=extra, **arguments
-                )
-                .numpy()
-                .ravel()
-            )
+            want = functional.conv_transpose1d(tensor(x)[None, None], tensor(w)[None, None], output_padding=extra,
+                                               **arguments).numpy().ravel()
         except (RuntimeError, ValueError):
             want = np.zeros(0)
         more = {"output_size": size} if row == 20 else {"output_padding": extra}
@@ -134,36 +129,21 @@ def test_interpolation_weights(torch, functional):
             target, scales = out, scale
         got = functional.interpolate(pulses, target, scales, mode, recompute_scale_factor=recompute or None, **options)
         want = got.reshape(size, -1).numpy().T
-        weights = torch_axis(
-            size,
-            mode=mode,
-            out=out,
-            scale=None if scale is None else float(scale),
-            recompute=recompute,
-            align_corners=corners,
-            antialias=antialias,
-        )
+        weights = torch_axis(size, mode=mode, out=out, scale=None if scale is None else float(scale),
+                             recompute=recompute, align_corners=corners, antialias=antialias)
         matrix = np.eye(size)[list(weights)] if isinstance(weights, tuple) else weights
         assert matrix.shape == want.shape, (size, mode, out, scale)
         assert np.abs(matrix - want).max() < 1e-6, (size, mode, out, scale, corners, antialias, recompute)
 
 
-@pytest.mark.parametrize(
-    "mode, shape, options",
-    [
-        ("nearest", (2, 3, 5), {"scale_factor": 3}),
-        ("linear", (2, 3, 5), {"scale_factor": 3}),
-        ("bilinear", (2, 3, 5, 6), {"scale_factor": 2}),
-        ("bicubic", (2, 3, 5, 6), {"scale_factor": (2, 3)}),
-        ("bilinear", (2, 3, 5, 6), {"size": (7, 4)}),
-        ("bilinear", (2, 3, 9, 8), {"size": (4, 3), "antialias": True}),
-        ("bicubic", (2, 3, 5, 6), {"size": (7, 13), "align_corners": True}),
-        ("area", (2, 3, 5, 6), {"size": (2, 9)}),
-        ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 2}),
-        ("nearest-exact", (1, 2, 3, 4, 5), {"size": (5, 4, 9)}),
-        ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 1.5, "recompute_scale_factor": True}),
-    ],
-)
+@pytest.mark.parametrize("mode, shape, options", [
+    ("nearest", (2, 3, 5), {"scale_factor": 3}), ("linear", (2, 3, 5), {"scale_factor": 3}),
+    ("bilinear", (2, 3, 5, 6), {"scale_factor": 2}), ("bicubic", (2, 3, 5, 6), {"scale_factor": (2, 3)}),
+    ("bilinear", (2, 3, 5, 6), {"size": (7, 4)}), ("bilinear", (2, 3, 9, 8), {"size": (4, 3), "antialias": True}),
+    ("bicubic", (2, 3, 5, 6), {"size": (7, 13), "align_corners": True}), ("area", (2, 3, 5, 6), {"size": (2, 9)}),
+    ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 2}), ("nearest-exact", (1, 2, 3, 4, 5), {"size": (5, 4, 9)}),
+    ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 1.5, "recompute_scale_factor": True}),
+])
 def test_interpolate(mode, shape, options, functional, tensor):
     x = np.random.default_rng(0).normal(size=shape)
     want = functional.interpolate(tensor(x), mode=mode, **options).numpy()

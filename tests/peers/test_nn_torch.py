@@ -69,27 +69,13 @@ def same(torch, layer, theirs, x, units=256):
 
 @pytest.mark.parametrize(
     ("window", "stride", "pad", "extra", "dilation", "groups"),
-    [
-        ((4, 4), 2, 1, 0, 1, 1),
-        ((3, 3), (2, 3), 1, 1, 1, 2),
-        ((3, 2), 3, (2, 0), (2, 3), (2, 4), 1),
-        ((5, 1), 1, 2, 0, 1, 4),
-    ],
+    [((4, 4), 2, 1, 0, 1, 1), ((3, 3), (2, 3), 1, 1, 1, 2), ((3, 2), 3, (2, 0), (2, 3), (2, 4), 1),
+     ((5, 1), 1, 2, 0, 1, 4)],
 )
 def test_conv_transpose(torch, window, stride, pad, extra, dilation, groups):
     theirs = torch.nn.ConvTranspose2d(4, 8, window, stride, pad, extra, groups, dilation=dilation, dtype=torch.float64)
-    ours = build(
-        nn.ConvTranspose,
-        4,
-        8,
-        window,
-        stride,
-        torch_padding=pad,
-        output_padding=extra,
-        kernel_dilation=dilation,
-        feature_group_count=groups,
-        transpose_kernel=True,
-    )
+    ours = build(nn.ConvTranspose, 4, 8, window, stride, torch_padding=pad, output_padding=extra,
+                 kernel_dilation=dilation, feature_group_count=groups, transpose_kernel=True)
     load(ours, theirs)
     same(torch, ours, theirs, numbers(2, 5, 6, 4))
 
@@ -214,9 +200,8 @@ def test_dysample(torch, style, dynamic_scope, scale):
         at = 2 * at / torch.tensor([w, h]).view(1, 2, 1, 1, 1, 1, 1) - 1
         at = f.pixel_shuffle(at.reshape(b, -1, h, w), scale).view(b, 2, groups, scale * h, scale * w)
         at = at.permute(0, 2, 3, 4, 1).flatten(0, 1)
-        y = f.grid_sample(
-            x.reshape(b * groups, c // groups, h, w), at, mode="bilinear", align_corners=False, padding_mode="border"
-        )
+        y = f.grid_sample(x.reshape(b * groups, c // groups, h, w), at, mode="bilinear", align_corners=False,
+                          padding_mode="border")
         return y.view(b, c, scale * h, scale * w)
 
     ours = build(nn.DySample, channels, scale, groups=groups, style=style, dynamic_scope=dynamic_scope)

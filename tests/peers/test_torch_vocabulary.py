@@ -13,13 +13,10 @@ from tests.tolerance import assert_close
 pytestmark = pytest.mark.peers
 SIZES = [((4, 5), (8, 15)), ((3, 4), (7, 9)), ((7, 6), (3, 4)), ((8, 9), (4, 3)), ((5, 5), (5, 8)), ((1, 2), (4, 3))]
 # torch's name and option, ours. torch smooths only bilinear and bicubic.
-MODES = [
-    ("nearest-exact", {}, "nearest", {}),
-    ("bilinear", {}, "bilinear", {"border": "edge"}),
-    ("bicubic", {}, "cubic", {"border": "edge", "a": -0.75}),
-    ("bilinear", {"antialias": True}, "bilinear", {"antialias": True}),
-    ("bicubic", {"antialias": True}, "cubic", {"antialias": True}),
-]
+MODES = [("nearest-exact", {}, "nearest", {}), ("bilinear", {}, "bilinear", {"border": "edge"}),
+         ("bicubic", {}, "cubic", {"border": "edge", "a": -0.75}),
+         ("bilinear", {"antialias": True}, "bilinear", {"antialias": True}),
+         ("bicubic", {"antialias": True}, "cubic", {"antialias": True})]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +55,8 @@ def test_interpolate_and_its_gradient(torch):
 def test_interpolate_by_a_scale_factor_that_does_not_divide(torch):
     x = np.random.default_rng(1).standard_normal((1, 7, 5, 1))
     for factor in (Fraction(3, 2), Fraction(2, 3), Fraction(5, 4)):
-        want = torch.nn.functional.interpolate(
-            first(torch, x), scale_factor=float(factor), mode="bilinear", recompute_scale_factor=False
-        )
+        want = torch.nn.functional.interpolate(first(torch, x), scale_factor=float(factor), mode="bilinear",
+                                               recompute_scale_factor=False)
         got = dj.resize(factor, border="edge", axes=(-3, -2))(x)
         assert_close(got, last(want), units=256)  # torch holds 1/scale in floating point
 
@@ -98,14 +94,12 @@ def test_unpool_where_windows_do_not_overlap(torch):
     x = np.random.default_rng(5).standard_normal((2, 7, 6, 3))
     y, m = dj.max_pool_switches(x, 2, 2)
     got = dj.unpool(m, (7, 6))(y)
-    want = torch.nn.functional.max_unpool2d(
-        first(torch, y), first(torch, np.asarray(m, np.int64)), 2, 2, output_size=(7, 6)
-    )
+    want = torch.nn.functional.max_unpool2d(first(torch, y), first(torch, np.asarray(m, np.int64)), 2, 2,
+                                            output_size=(7, 6))
     assert np.array_equal(got, last(want))
     t = first(torch, np.asarray(y)).requires_grad_()
     torch.nn.functional.max_unpool2d(t, first(torch, np.asarray(m, np.int64)), 2, 2, output_size=(7, 6)).backward(
-        first(torch, x)
-    )
+        first(torch, x))
     assert np.array_equal(dj.unpool(m, (7, 6)).on(y).T(x), last(t.grad))
 
 

@@ -44,11 +44,8 @@ def safetensors(torch, state, path):
     header, body = {"__metadata__": {"format": "pt"}}, b""
     for name, tensor in state.items():
         raw = tensor.numpy().tobytes()
-        header[name] = {
-            "dtype": SAFE[str(tensor.dtype).removeprefix("torch.")],
-            "shape": list(tensor.shape),
-            "data_offsets": [len(body), len(body) + len(raw)],
-        }
+        header[name] = {"dtype": SAFE[str(tensor.dtype).removeprefix("torch.")], "shape": list(tensor.shape),
+                        "data_offsets": [len(body), len(body) + len(raw)]}
         body += raw
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -108,9 +105,8 @@ def test_the_full_models_have_torchvisions_names_and_shapes(torch, replica, dept
         state = replica.FCN(blocks, 64, 21).state_dict()
     model = nnx.eval_shape(lambda: FCNResNet(depth, auxiliary=True, rngs=nnx.Rngs(0)))
     slots = names_and_shapes(model)
-    assert slots == {
-        name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")
-    }
+    assert slots == {name: tuple(tensor.shape) for name, tensor in state.items()
+                     if not name.endswith("num_batches_tracked")}
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -139,14 +135,8 @@ def test_names_of_torchs_fcn_ports_are_known():
             assert outer == channels
             arrays[f"conv{stage}_{n}.weight"] = images(outer, few, kh, kw)
             arrays[f"conv{stage}_{n}.bias"] = images(outer)
-    arrays |= {
-        "fc6.weight": images(64, 8, 7, 7),
-        "fc6.bias": images(64),
-        "fc7.weight": images(64, 64, 1, 1),
-        "fc7.bias": images(64),
-        "score_fr.weight": images(21, 64, 1, 1),
-        "upscore2.weight": images(21, 21, 4, 4),
-    }
+    arrays |= {"fc6.weight": images(64, 8, 7, 7), "fc6.bias": images(64), "fc7.weight": images(64, 64, 1, 1),
+               "fc7.bias": images(64), "score_fr.weight": images(21, 64, 1, 1), "upscore2.weight": images(21, 21, 4, 4)}
     report = load_weights(net, arrays)
     assert report.left_out == ("score_fr.weight", "upscore2.weight")
     np.testing.assert_array_equal(net.fc6.kernel[...], arrays["fc6.weight"].transpose(2, 3, 1, 0))
@@ -155,20 +145,9 @@ def test_names_of_torchs_fcn_ports_are_known():
 def test_dtypes_strides_and_sharing_survive_the_file(torch, tmp_path):
     base = torch.arange(24.0).reshape(4, 6)
     state = collections.OrderedDict(
-        whole=base,
-        turned=base.T,
-        slice=base[1:, ::2],
-        scalar=torch.tensor(3.5),
-        half=base.half(),
-        brain=base.bfloat16(),
-        double=base.double(),
-        count=torch.tensor(7),
-        flags=base > 3,
-        empty=torch.zeros(0, 3),
-        parameter=torch.nn.Parameter(base.clone()),
-        byte=base.to(torch.uint8),
-        complex=base.to(torch.complex64),
-    )
+        whole=base, turned=base.T, slice=base[1:, ::2], scalar=torch.tensor(3.5), half=base.half(),
+        brain=base.bfloat16(), double=base.double(), count=torch.tensor(7), flags=base > 3, empty=torch.zeros(0, 3),
+        parameter=torch.nn.Parameter(base.clone()), byte=base.to(torch.uint8), complex=base.to(torch.complex64))
     for writer in (zipped, streamed):
         writer(torch, state, tmp_path / "file")
         found = read_weights(tmp_path / "file")

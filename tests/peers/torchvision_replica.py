@@ -59,13 +59,8 @@ class Backbone(tnn.Module):
 
 def head(channels, classes):
     inner = channels // 4
-    return tnn.Sequential(
-        tnn.Conv2d(channels, inner, 3, padding=1, bias=False),
-        tnn.BatchNorm2d(inner),
-        tnn.ReLU(),
-        tnn.Dropout(0.1),
-        tnn.Conv2d(inner, classes, 1),
-    )
+    return tnn.Sequential(tnn.Conv2d(channels, inner, 3, padding=1, bias=False), tnn.BatchNorm2d(inner), tnn.ReLU(),
+                          tnn.Dropout(0.1), tnn.Conv2d(inner, classes, 1))
 
 
 class FCN(tnn.Module):
@@ -100,13 +95,6 @@ def vgg(width):
             channels = stage // width
         layers.append(tnn.MaxPool2d(2, 2))
     top = 4096 // width
-    classifier = [
-        tnn.Linear(channels * 49, top),
-        tnn.ReLU(),
-        tnn.Dropout(),
-        tnn.Linear(top, top),
-        tnn.ReLU(),
-        tnn.Dropout(),
-        tnn.Linear(top, 10),
-    ]
+    classifier = [tnn.Linear(channels * 49, top), tnn.ReLU(), tnn.Dropout(), tnn.Linear(top, top), tnn.ReLU(),
+                  tnn.Dropout(), tnn.Linear(top, 10)]
     return tnn.ModuleDict({"features": tnn.Sequential(*layers), "classifier": tnn.Sequential(*classifier)}).eval()

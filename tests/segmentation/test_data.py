@@ -84,16 +84,12 @@ def test_folder_with_a_palette(root):
         folder(root, "all", strict=True)
 
 
-@pytest.mark.parametrize(
-    "damage, reason",
-    [
-        (lambda root: (root / "images" / "b.jpg").write_bytes(b"not a picture"), "cannot identify image file"),
-        (lambda root: (root / "masks" / "b.png").write_bytes((root / "masks" / "b.png").read_bytes()[:60]), "b.jpg: "),
-        (lambda root: mask(root / "masks" / "b.png", size=(20, 25)), "image and mask differ in size"),
-        (lambda root: mask(root / "masks" / "b.png", high=200), "mask values are no class"),
-    ],
-    ids=["image", "truncated", "size", "values"],
-)
+@pytest.mark.parametrize("damage, reason", [
+    (lambda root: (root / "images" / "b.jpg").write_bytes(b"not a picture"), "cannot identify image file"),
+    (lambda root: (root / "masks" / "b.png").write_bytes((root / "masks" / "b.png").read_bytes()[:60]), "b.jpg: "),
+    (lambda root: mask(root / "masks" / "b.png", size=(20, 25)), "image and mask differ in size"),
+    (lambda root: mask(root / "masks" / "b.png", high=200), "mask values are no class"),
+], ids=["image", "truncated", "size", "values"])
 def test_unusable_files_are_named(root, damage, reason):
     """Skipped by name, or with strict the end of the run; never trained on."""
     damage(root)
@@ -202,7 +198,7 @@ def test_evaluation_batches_lose_nothing():
         assert batch.image.shape == (2, 32, 64, 3)
         for row, sample in enumerate(samples):
             assert (batch.mask[row, :30, :50] == sample.mask).all() and (batch.mask[row, 30:] == 255).all()
-        assert (batch.mask[len(samples) :] == 255).all()
+        assert (batch.mask[len(samples):] == 255).all()
         seen += len(samples)
     assert seen == 5
     assert bucket((1, 64)) == (64, 64)

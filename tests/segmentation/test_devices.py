@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-CHILD = """
+CHILD = '''
 import dataclasses, sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -57,7 +57,7 @@ scenes = Digits("validation", size=(32, 32), count=6)
 counted = evaluate(forward(trainer, state), scenes, batch=4).numpy()
 assert counted.sum() == sum(int((scenes[i].mask != 255).sum()) for i in range(6))
 print("ok")
-"""
+'''
 
 
 @pytest.mark.slow

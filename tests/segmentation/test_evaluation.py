@@ -15,16 +15,9 @@ def pointwise(image):
     return jnp.stack([4 * image[..., 0], 4 - 4 * image[..., 0]], axis=-1)
 
 
-@pytest.mark.parametrize(
-    "inference",
-    [
-        Inference(),
-        Inference(window=16),
-        Inference(flip=True),
-        Inference(window=24, flip=True),
-        Inference(window=64),
-    ],
-)
+@pytest.mark.parametrize("inference", [
+    Inference(), Inference(window=16), Inference(flip=True), Inference(window=24, flip=True), Inference(window=64),
+])
 def test_scores_stay_in_place(inference):
     image = np.random.default_rng(0).random((37, 53, 3)).astype(np.float32)
     got = inference(pointwise, image, 2)

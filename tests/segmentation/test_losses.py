@@ -36,9 +36,8 @@ def test_onnx(name):
     weights = case.inputs[2] if len(case.inputs) > 2 else None
     ignore = case.attributes.get("ignore_index")
     reduction = case.attributes.get("reduction", b"mean").decode()
-    got = losses.cross_entropy(
-        scores, jnp.asarray(labels), ignore_label=ignore, class_weights=weights, reduction=reduction
-    )
+    got = losses.cross_entropy(scores, jnp.asarray(labels), ignore_label=ignore, class_weights=weights,
+                               reduction=reduction)
     if case.operator == "NegativeLogLikelihoodLoss":  # takes log-probabilities: undo the normalisation logits get
         factor = _factor(labels, weights, ignore)
         shift = jax.nn.logsumexp(scores, -1) * factor
@@ -70,15 +69,10 @@ def by_class(score):
 def test_dice_jaccard_tversky():
     want = by_class(lambda q, y: 2 * (q * y).sum() / (q.sum() + y.sum()))
     assert_close(losses.dice(LOGITS, LABELS), want, scale=1, dtype=np.float32)
-    assert_close(
-        losses.jaccard(LOGITS, LABELS),
-        by_class(lambda q, y: (q * y).sum() / (q.sum() + y.sum() - (q * y).sum())),
-        scale=1,
-        dtype=np.float32,
-    )
+    assert_close(losses.jaccard(LOGITS, LABELS),
+                 by_class(lambda q, y: (q * y).sum() / (q.sum() + y.sum() - (q * y).sum())), scale=1, dtype=np.float32)
     want = by_class(
-        lambda q, y: (q * y).sum() / ((q * y).sum() + 0.3 * (q * (1 - y)).sum() + 0.7 * ((1 - q) * y).sum())
-    )
+        lambda q, y: (q * y).sum() / ((q * y).sum() + 0.3 * (q * (1 - y)).sum() + 0.7 * ((1 - q) * y).sum()))
     assert_close(losses.tversky(LOGITS, LABELS, alpha=0.3, beta=0.7), want, scale=1, dtype=np.float32)
 
 
@@ -126,17 +120,8 @@ def test_ohem_keeps_the_hardest():
     assert_close(losses.ohem(each, LABELS, threshold=0.7, keep=5), above.mean(), scale=hard[0], dtype=np.float32)
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        losses.cross_entropy,
-        losses.focal,
-        losses.dice,
-        losses.jaccard,
-        losses.lovasz_softmax,
-        functools.partial(losses.tversky, gamma=0.75),
-    ],
-)
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.focal, losses.dice, losses.jaccard,
+                                  losses.lovasz_softmax, functools.partial(losses.tversky, gamma=0.75)])
 def test_gradients_are_zero_at_ignored_pixels(loss):
     gradient = np.asarray(jax.jit(jax.grad(lambda z: loss(z, LABELS)))(jnp.asarray(LOGITS)))
     assert np.isfinite(gradient).all()

@@ -25,10 +25,8 @@ def test_halve_is_the_pool_that_rounds_up(shape):
     """Values and gradient, where no two samples of a window are equal."""
     x = RNG.permutation(np.arange(np.prod(shape), dtype=np.float32)).reshape(shape)
     weights = RNG.normal(size=halve(x).shape).astype(np.float32)
-    got, want = (
-        jax.value_and_grad(lambda x, pool=pool: (pool(x) * weights).sum())(x)
-        for pool in (halve, lambda x: nnx.max_pool(x, (2, 2), (2, 2), "SAME"))
-    )
+    got, want = (jax.value_and_grad(lambda x, pool=pool: (pool(x) * weights).sum())(x)
+                 for pool in (halve, lambda x: nnx.max_pool(x, (2, 2), (2, 2), "SAME")))
     assert (halve(x) == nnx.max_pool(x, (2, 2), (2, 2), "SAME")).all()
     if not any(n % 2 for n in shape[1:3]):  # a border sample that was repeated is its own equal
         assert (got[1] == want[1]).all()

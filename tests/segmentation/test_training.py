@@ -74,11 +74,8 @@ def test_a_stopped_run_resumes_exactly(finished, tmp_path, monkeypatch):
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_a_killed_run_resumes_exactly(finished, tmp_path, after):
     """SIGKILL once the log has reached a step, in the middle of whatever the process is doing."""
-    options = [
-        f"--{name.replace('_', '-')}={value}"
-        for name, value in dataclasses.asdict(SMALL).items()
-        if not isinstance(value, (bool, str))
-    ]
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(SMALL).items()
+               if not isinstance(value, (bool, str))]
     command = [sys.executable, "-m", "deconvjax", "train", "--out", str(tmp_path), "--quiet", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
@@ -134,23 +131,13 @@ def test_truncated_checkpoints(finished, tmp_path):
         Checkpoints(tmp_path).load(like)
 
 
-@pytest.mark.parametrize(
-    "raised, said",
-    [
-        (lambda: OSError(errno.ENOSPC, "No space left on device"), "No space left on device, expected room in"),
-        (lambda: OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded, expected room in"),
-        (
-            lambda: chained(ValueError("could not finish"), OSError(errno.ENOSPC, "No space left")),
-            "No space left.*room in",
-        ),
-        (lambda: ValueError("INTERNAL: [OS error 28: ENOSPC No space left on device]"), "No space left.*room in"),
-        (
-            lambda: OSError(errno.EACCES, "Permission denied"),
-            "Permission denied, expected a folder that can be written",
-        ),
-    ],
-    ids=["full", "quota", "chained", "text", "forbidden"],
-)
+@pytest.mark.parametrize("raised, said", [
+    (lambda: OSError(errno.ENOSPC, "No space left on device"), "No space left on device, expected room in"),
+    (lambda: OSError(errno.EDQUOT, "Disk quota exceeded"), "Disk quota exceeded, expected room in"),
+    (lambda: chained(ValueError("could not finish"), OSError(errno.ENOSPC, "No space left")), "No space left.*room in"),
+    (lambda: ValueError("INTERNAL: [OS error 28: ENOSPC No space left on device]"), "No space left.*room in"),
+    (lambda: OSError(errno.EACCES, "Permission denied"), "Permission denied, expected a folder that can be written"),
+], ids=["full", "quota", "chained", "text", "forbidden"])
 def test_a_checkpoint_that_cannot_be_written(raised, said, finished, tmp_path, monkeypatch):
     subprocess.run(["cp", "-r", f"{finished}/.", str(tmp_path)], check=True)
     before = arrays(tmp_path)
@@ -200,9 +187,8 @@ def test_the_averaged_parameters_are_what_predicts():
 
 def test_accumulation_is_the_mean_of_its_parts():
     """One step over two halves equals one step on the mean of their gradients, computed apart."""
-    config = dataclasses.replace(
-        SMALL, optimizer="sgd", batch=4, warmup=0, clip=1e9, weight_decay=0.0, schedule="constant", learning_rate=1.0
-    )
+    config = dataclasses.replace(SMALL, optimizer="sgd", batch=4, warmup=0, clip=1e9, weight_decay=0.0,
+                                 schedule="constant", learning_rate=1.0)
     rng = np.random.default_rng(0)
     image = jnp.asarray(rng.random((4, 32, 32, 3)), jnp.float32)
     mask = jnp.asarray(rng.integers(0, 11, (4, 32, 32)), jnp.uint8)
@@ -273,16 +259,13 @@ def test_data_of_other_classes_is_refused(finished, tmp_path, capsys):
     assert_bit_equal(arrays(run), before)
 
 
-@pytest.mark.parametrize(
-    "words, said",
-    [
-        (["train", "--out", "x", "--data", "voc"], "--root: this data set lives in a folder"),
-        (["train", "--out", "x", "--data", "folder", "--root", "nowhere"], "folder: a folder is missing"),
-        (["train", "--out", "x", "--steps", "0"], "--steps: must be at least 1"),
-        (["train", "--out", "x", "--batch", "3", "--accumulate", "2"], "--accumulate: the batch is divided into parts"),
-        (["predict", "--run", "nowhere", "a.png"], "checkpoint: this folder holds no run"),
-    ],
-)
+@pytest.mark.parametrize("words, said", [
+    (["train", "--out", "x", "--data", "voc"], "--root: this data set lives in a folder"),
+    (["train", "--out", "x", "--data", "folder", "--root", "nowhere"], "folder: a folder is missing"),
+    (["train", "--out", "x", "--steps", "0"], "--steps: must be at least 1"),
+    (["train", "--out", "x", "--batch", "3", "--accumulate", "2"], "--accumulate: the batch is divided into parts"),
+    (["predict", "--run", "nowhere", "a.png"], "checkpoint: this folder holds no run"),
+])
 def test_one_message_instead_of_a_traceback(words, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(words) == 1

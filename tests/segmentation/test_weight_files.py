@@ -16,14 +16,10 @@ RNG = np.random.default_rng(5)
 
 def test_a_zip_of_torchs_is_read_with_its_strides(tmp_path):
     path, data = tmp_path / "w.pth", np.arange(12, dtype=np.float32)
-    program = state_dict(
-        {
-            "whole": tensor("0", "Float", 12, (3, 4), (4, 1)),
-            "turned": tensor("0", "Float", 12, (4, 3), (1, 4)),
-            "part": tensor("0", "Float", 12, (2, 2), (4, 2), offset=5),
-            "count": tensor("1", "Long", 1, (), ()),
-        }
-    )
+    program = state_dict({"whole": tensor("0", "Float", 12, (3, 4), (4, 1)),
+                          "turned": tensor("0", "Float", 12, (4, 3), (1, 4)),
+                          "part": tensor("0", "Float", 12, (2, 2), (4, 2), offset=5),
+                          "count": tensor("1", "Long", 1, (), ())})
     torch_zip(path, program, {"0": data.tobytes(), "1": np.int64(7).tobytes()})
     found = read_weights(path)
     grid = data.reshape(3, 4)
@@ -53,16 +49,8 @@ def test_a_file_that_would_run_code_is_refused_by_name(tmp_path):
     assert not trace.exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "torch\nFloatStorage",
-        "torch._utils\n_rebuild_tensor_v2",
-        "torch\nSize",
-        "torch._utils\n_rebuild_parameter",
-        "collections\nOrderedDict",
-    ],
-)
+@pytest.mark.parametrize("name", ["torch\nFloatStorage", "torch._utils\n_rebuild_tensor_v2", "torch\nSize",
+                                  "torch._utils\n_rebuild_parameter", "collections\nOrderedDict"])
 @pytest.mark.parametrize("slots", [False, True])
 def test_a_file_cannot_change_what_names_mean_for_the_next(name, slots, tmp_path):
     """BUILD sets attributes of whatever stands on the stack."""
@@ -98,12 +86,8 @@ def test_other_files_are_named(tmp_path):
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("w/constants.pkl", b"")
         archive.writestr("w/data.pkl", b"")
-    for raw, said in (
-        (stream.getvalue(), "TorchScript program"),
-        (stream.getvalue()[:40], "not a whole torch file"),
-        (pickle.dumps({"w": 1}), "not a file of torch.save"),
-        (b"PNG", "not a whole torch file"),
-    ):
+    for raw, said in ((stream.getvalue(), "TorchScript program"), (stream.getvalue()[:40], "not a whole torch file"),
+                      (pickle.dumps({"w": 1}), "not a file of torch.save"), (b"PNG", "not a whole torch file")):
         path.write_bytes(raw)
         with pytest.raises(WeightError, match=said):
             read_weights(path)
@@ -113,24 +97,16 @@ def test_other_files_are_named(tmp_path):
 
 def test_safetensors_files(tmp_path):
     path = tmp_path / "w.safetensors"
-    arrays = {
-        "w": RNG.normal(size=(2, 3)).astype(np.float32),
-        "half": np.arange(3).astype(ml_dtypes.bfloat16),
-        "n": np.array(4),
-        "flags": np.array([True, False]),
-    }
+    arrays = {"w": RNG.normal(size=(2, 3)).astype(np.float32), "half": np.arange(3).astype(ml_dtypes.bfloat16),
+              "n": np.array(4), "flags": np.array([True, False])}
     safetensors(path, arrays)
     found = read_weights(path)
     assert set(found) == set(arrays)
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array)
-    for changes, said in (
-        ({"dtype": "F4"}, "dtype 'F4' of w"),
-        ({"data_offsets": [0, 99]}, "bytes 0 to 99 of"),
-        ({"shape": [7]}, r"shape \(7,\)"),
-        ({"data_offsets": None}, "the entry"),
-    ):
+    for changes, said in (({"dtype": "F4"}, "dtype 'F4' of w"), ({"data_offsets": [0, 99]}, "bytes 0 to 99 of"),
+                          ({"shape": [7]}, r"shape \(7,\)"), ({"data_offsets": None}, "the entry")):
         safetensors(path, {"w": arrays["w"]}, **changes)
         with pytest.raises(WeightError, match=said):
             read_weights(path)

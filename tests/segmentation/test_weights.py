@@ -57,10 +57,8 @@ def test_every_name_is_accounted_for_or_nothing_changes():
     cases = [
         ({name: a for name, a in arrays.items() if "bn1" not in name}, r"missing: bn1\.weight, bn1\.bias.*and 12 more"),
         (arrays | {"layer5.0.conv1.weight": before}, r"unexpected: layer5\.0\.conv1\.weight"),
-        (
-            arrays | {"conv1.weight": np.zeros((4, 3, 3, 3), np.float32)},
-            r"wrong shape or kind: conv1\.weight float32 \(4, 3, 3, 3\) \(needs \(4, 3, 7, 7\)\)",
-        ),
+        (arrays | {"conv1.weight": np.zeros((4, 3, 3, 3), np.float32)},
+         r"wrong shape or kind: conv1\.weight float32 \(4, 3, 3, 3\) \(needs \(4, 3, 7, 7\)\)"),
         (arrays | {"bn1.bias": np.zeros(4, np.int32)}, r"bn1\.bias int32"),
         ({f"module.{name}": a for name, a in arrays.items()}, r"strip the prefix: .*'module\.'"),
     ]
@@ -130,9 +128,8 @@ def test_a_run_starts_from_a_files_weights_and_resumes_without_it(tmp_path, monk
     checkpoints.save("last", state)
     path.unlink()
     again = loop._start(trainer, checkpoints, config, ("a", "b"))
-    np.testing.assert_array_equal(
-        dict(nnx.to_flat_state(again.params))["backbone", "fc7", "bias"][...], arrays["classifier.3.bias"]
-    )
+    np.testing.assert_array_equal(dict(nnx.to_flat_state(again.params))["backbone", "fc7", "bias"][...],
+                                  arrays["classifier.3.bias"])
     with pytest.raises(FileNotFoundError):
         loop._start(trainer, Checkpoints(tmp_path / "other"), config, ("a", "b"))
     assert not (tmp_path / "other" / "config.json").exists()

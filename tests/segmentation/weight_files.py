@@ -19,17 +19,8 @@ def numbers(values):
 def tensor(key, kind, size, shape, strides, offset=0):
     """The opcodes of torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, False, OrderedDict())."""
     reference = b"(" + text("storage") + b"ctorch\n" + kind.encode() + b"Storage\n" + text(key) + text("cpu")
-    return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n("
-        + reference
-        + number(size)
-        + b"tQ"
-        + number(offset)
-        + numbers(shape)
-        + numbers(strides)
-        + b"\x89ccollections\nOrderedDict\n)Rt"
-        + b"R"
-    )
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + reference + number(size) + b"tQ" + number(offset)
+            + numbers(shape) + numbers(strides) + b"\x89ccollections\nOrderedDict\n)Rt" + b"R")
 
 
 def state_dict(entries):
@@ -52,12 +43,8 @@ def safetensors(path, arrays, **changes):
     kinds = {"float32": "F32", "bfloat16": "BF16", "int64": "I64", "bool": "BOOL"}
     for name, array in arrays.items():
         raw = array.tobytes()
-        header[name] = {
-            "dtype": kinds[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [len(body), len(body) + len(raw)],
-            **changes,
-        }
+        header[name] = {"dtype": kinds[array.dtype.name], "shape": list(array.shape),
+                        "data_offsets": [len(body), len(body) + len(raw)], **changes}
         body += raw
     code = json.dumps(header).encode()
     path.write_bytes(len(code).to_bytes(8, "little") + code + body)

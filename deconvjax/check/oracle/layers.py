@@ -14,14 +14,8 @@ Padding = str | int | Sequence[Any]
 
 
 def conv(
-    x: np.ndarray,
-    kernel: np.ndarray,
-    *,
-    strides: PerAxis = 1,
-    padding: Padding = "SAME",
-    input_dilation: PerAxis = 1,
-    kernel_dilation: PerAxis = 1,
-    groups: int = 1,
+    x: np.ndarray, kernel: np.ndarray, *, strides: PerAxis = 1, padding: Padding = "SAME", input_dilation: PerAxis = 1,
+    kernel_dilation: PerAxis = 1, groups: int = 1,
 ) -> np.ndarray:
     """y[n, o] = sum_{j,c} z[n*s + j*d - lo, c] k[j, c, o],  z = x with input_dilation - 1 zeros between samples.
 
@@ -45,15 +39,8 @@ def conv(
 
 
 def conv_transpose(
-    y: np.ndarray,
-    kernel: np.ndarray,
-    *,
-    strides: PerAxis = 1,
-    padding: Padding = "SAME",
-    output_padding: PerAxis = 0,
-    output_shape: Sequence[int] | None = None,
-    kernel_dilation: PerAxis = 1,
-    groups: int = 1,
+    y: np.ndarray, kernel: np.ndarray, *, strides: PerAxis = 1, padding: Padding = "SAME", output_padding: PerAxis = 0,
+    output_shape: Sequence[int] | None = None, kernel_dilation: PerAxis = 1, groups: int = 1,
 ) -> np.ndarray:
     """x[n*s + j*d - lo, c] += sum_o y[n, o] k[j, c, o]: every sample stamps the kernel of the forward `conv`.
 
@@ -120,12 +107,8 @@ def pads(padding: Padding, sizes: Sequence[int], taps: Sequence[int], strides: S
 
 
 def average_pool(
-    x: np.ndarray,
-    window: PerAxis,
-    strides: PerAxis | None = None,
-    padding: Padding = "VALID",
-    count_include_pad: bool = True,
-    ndim: int | None = None,
+    x: np.ndarray, window: PerAxis, strides: PerAxis | None = None, padding: Padding = "VALID",
+    count_include_pad: bool = True, ndim: int | None = None,
 ) -> np.ndarray:
     """y[n] = sum_j x[n*s + j - lo] / prod(window), per channel; without count_include_pad over the samples inside.
 
@@ -141,11 +124,7 @@ def average_pool(
 
 
 def max_pool(
-    x: np.ndarray,
-    window: PerAxis,
-    strides: PerAxis | None = None,
-    padding: Padding = "VALID",
-    ndim: int | None = None,
+    x: np.ndarray, window: PerAxis, strides: PerAxis | None = None, padding: Padding = "VALID", ndim: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """y[n] = max_j x[n*s + j - lo] and its place, the first where several agree: (values, switches).
 

@@ -11,14 +11,8 @@ _RADIUS = {"bilinear": 1, "cubic": 2, "lanczos3": 3}
 
 
 def resize(
-    x: np.ndarray,
-    factor: int | Fraction,
-    method: str = "bilinear",
-    *,
-    border: str = "renormalize",
-    axis: int = -1,
-    a: float = -0.5,
-    size: int | None = None,
+    x: np.ndarray, factor: int | Fraction, method: str = "bilinear", *, border: str = "renormalize", axis: int = -1,
+    a: float = -0.5, size: int | None = None,
 ) -> np.ndarray:
     """y[m] = sum_i h(t - i) x[i],  t = (m + 1/2)/factor - 1/2, along one axis; `size` samples (factor*n rounded down).
 

@@ -10,15 +10,8 @@ from deconvjax.check.oracle.rearrange import PerAxis, Widths, pad, per_axis, res
 
 
 def stage(
-    x: np.ndarray,
-    taps: Any,
-    *,
-    up: PerAxis = 1,
-    down: PerAxis = 1,
-    lo: PerAxis = 0,
-    hi: PerAxis = 0,
-    dilation: PerAxis = 1,
-    groups: int | None = None,
+    x: np.ndarray, taps: Any, *, up: PerAxis = 1, down: PerAxis = 1, lo: PerAxis = 0, hi: PerAxis = 0,
+    dilation: PerAxis = 1, groups: int | None = None,
 ) -> np.ndarray:
     """y[n] = sum_j k[j] z[n*down + j*dilation - lo],  z = x with up-1 zeros between samples, zero outside.
 
@@ -81,13 +74,8 @@ def correlate(x: np.ndarray, taps: Any, padding: str | Widths = "same", *, axes:
 
 
 def upfirdn(
-    x: np.ndarray,
-    taps: Any,
-    up: PerAxis = 1,
-    down: PerAxis = 1,
-    padding: str | Widths = "full",
-    *,
-    axes: PerAxis | None = None,
+    x: np.ndarray, taps: Any, up: PerAxis = 1, down: PerAxis = 1, padding: str | Widths = "full",
+    *, axes: PerAxis | None = None,
 ) -> np.ndarray:
     """y[n] = sum_j h[j] z[n*down + c - j], z the stuffed x of length (N-1)*up + 1, c as in `convolve`.
 

@@ -17,87 +17,35 @@ from deconvjax.compat.core.table import table
 from deconvjax.errors import DeconvError
 
 # What other frameworks call the same argument: `--stride` is understood whatever the source calls it.
-_STEPS = {
-    "stride": ("stride", "strides", "input_dilation"),
-    "dilation": ("dilation", "dilations", "dilation_rate", "kernel_dilation", "rhs_dilation", "filter_dilation"),
-}
-_OWN = {
-    "torch": "stride dilation",
-    "equinox": "stride dilation",
-    "caffe": "stride dilation",
-    "cudnn": "stride dilation",
-    "onnx": "strides dilations",
-    "tensorflow": "strides dilations",
-    "keras": "strides dilation_rate",
-    "flax": "strides kernel_dilation",
-    "deconvjax": "strides kernel_dilation",
-    "lax": "strides rhs_dilation",
-    "haiku": "stride -",
-    "theano": "input_dilation filter_dilation",
-    "onednn": "strides -",
-}
-_OTHERS = (
-    "padding",
-    "output_padding",
-    "output_size",
-    "output_shape",
-    "pad",
-    "pads",
-    "auto_pad",
-    "border_mode",
-    "filter_flip",
-    "padding_mode",
-    "transpose_kernel",
-    "use_consistent_padding",
-    "padding_l",
-    "padding_r",
-    "dilates",
-    "dst",
-    "out",
-)
+_STEPS = {"stride": ("stride", "strides", "input_dilation"),
+          "dilation": ("dilation", "dilations", "dilation_rate", "kernel_dilation", "rhs_dilation", "filter_dilation")}
+_OWN = {"torch": "stride dilation", "equinox": "stride dilation", "caffe": "stride dilation",
+        "cudnn": "stride dilation", "onnx": "strides dilations", "tensorflow": "strides dilations",
+        "keras": "strides dilation_rate", "flax": "strides kernel_dilation", "deconvjax": "strides kernel_dilation",
+        "lax": "strides rhs_dilation", "haiku": "stride -", "theano": "input_dilation filter_dilation",
+        "onednn": "strides -"}
+_OTHERS = ("padding", "output_padding", "output_size", "output_shape", "pad", "pads", "auto_pad", "border_mode",
+           "filter_flip", "padding_mode", "transpose_kernel", "use_consistent_padding", "padding_l", "padding_r",
+           "dilates", "dst", "out")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `deconvjax convert`."""
     parser.add_argument("--from", dest="source", required=True, choices=sorted(EXPRESS), help="the framework it is in")
-    parser.add_argument(
-        "--to",
-        dest="targets",
-        action="append",
-        choices=sorted(EXPRESS),
-        default=None,
-        help="a framework to show, may be repeated (all of them)",
-    )
-    parser.add_argument(
-        "--kernel",
-        dest="kernel_size",
-        required=True,
-        type=_value,
-        metavar="K",
-        help="taps, one int or one for each axis: 4 or 4,3",
-    )
+    parser.add_argument("--to", dest="targets", action="append", choices=sorted(EXPRESS), default=None,
+                        help="a framework to show, may be repeated (all of them)")
+    parser.add_argument("--kernel", dest="kernel_size", required=True, type=_value, metavar="K",
+                        help="taps, one int or one for each axis: 4 or 4,3")
     parser.add_argument("--size", type=_value, default=None, metavar="N", help="size of the input, where it matters")
     parser.add_argument("--ndim", type=int, default=2, metavar="N", help="space axes, where --kernel is one int")
     parser.add_argument("--groups", type=int, default=1, metavar="N", help="groups of channels")
     for step, names in _STEPS.items():
         flags = [f"--{spelling}" for name in names for spelling in _spellings(name)]
-        parser.add_argument(
-            *flags,
-            dest=f"own_{step}",
-            type=_value,
-            default=argparse.SUPPRESS,
-            metavar="N",
-            help=f"{step}, whatever the framework calls it",
-        )
+        parser.add_argument(*flags, dest=f"own_{step}", type=_value, default=argparse.SUPPRESS, metavar="N",
+                            help=f"{step}, whatever the framework calls it")
     for name in _OTHERS:
-        parser.add_argument(
-            *(f"--{spelling}" for spelling in _spellings(name)),
-            dest=f"own_{name}",
-            type=_value,
-            default=argparse.SUPPRESS,
-            metavar="V",
-            help=argparse.SUPPRESS,
-        )
+        parser.add_argument(*(f"--{spelling}" for spelling in _spellings(name)), dest=f"own_{name}", type=_value,
+                            default=argparse.SUPPRESS, metavar="V", help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -111,17 +59,8 @@ def run(options: argparse.Namespace) -> int:
         named = {name: _for_each(name, value, ndim) for name, value in named.items()}
         named = {"strides": (1,) * ndim, "padding": "SAME", **named}
     try:
-        print(
-            table(
-                options.source,
-                kernel_size=options.kernel_size,
-                size=options.size,
-                ndim=options.ndim,
-                groups=options.groups,
-                targets=options.targets,
-                **named,
-            )
-        )
+        print(table(options.source, kernel_size=options.kernel_size, size=options.size, ndim=options.ndim,
+                    groups=options.groups, targets=options.targets, **named))
     except (DeconvError, TypeError, ValueError) as refusal:
         print(f"deconvjax convert: {refusal}", file=sys.stderr)
         return 1

@@ -39,12 +39,8 @@ def lax(sides: Sides, groups: int) -> Arguments:
     if groups != 1:
         raise Impossible("conv_transpose has no groups: conv_general_dilated with lhs_dilation and feature_group_count")
     padding = _word(sides) or tuple(side.pads for side in sides)
-    return {
-        "strides": tuple(side.s for side in sides),
-        "padding": padding,
-        **_unless(rhs_dilation=tuple(side.d for side in sides)),
-        "transpose_kernel": True,
-    }
+    return {"strides": tuple(side.s for side in sides), "padding": padding,
+            **_unless(rhs_dilation=tuple(side.d for side in sides)), "transpose_kernel": True}
 
 
 def flax(sides: Sides, groups: int) -> Arguments:
@@ -55,10 +51,8 @@ def flax(sides: Sides, groups: int) -> Arguments:
     if any(side.periodic for side in sides):
         spares = [max(side.taps - side.s, 0) for side in sides]
         for transposed in (True, False):
-            if all(
-                side.periodic and side.before % (side.s * (side.size or 1 << 30)) == (spare + transposed) // 2
-                for side, spare in zip(sides, spares, strict=True)
-            ):
+            if all(side.periodic and side.before % (side.s * (side.size or 1 << 30)) == (spare + transposed) // 2
+                   for side, spare in zip(sides, spares, strict=True)):
                 return {**steps, "padding": "CIRCULAR", "transpose_kernel": transposed}
         raise Impossible("its CIRCULAR is shifted against this one (deconvjax.nn.ConvTranspose is exact)")
     padding = _word(sides) or tuple(side.pads for side in sides)
@@ -70,10 +64,8 @@ def haiku(sides: Sides, groups: int) -> Arguments:
     _no_periodic(sides)
     if groups != 1 or any(side.d != 1 for side in sides):
         raise Impossible("ConvNDTranspose has neither groups nor dilation")
-    return {
-        **_unless(stride=tuple(side.s for side in sides)),
-        "padding": _word(sides) or tuple(side.pads for side in sides),
-    }
+    return {**_unless(stride=tuple(side.s for side in sides)),
+            "padding": _word(sides) or tuple(side.pads for side in sides)}
 
 
 def equinox(sides: Sides, groups: int) -> Arguments:
@@ -97,18 +89,12 @@ def torch(sides: Sides, groups: int) -> Arguments:
     if any(a < 0 for a in extra):
         least = tuple(min(side.before, side.after) for side in sides)
         cut = tuple((side.before - p, side.after - p) for side, p in zip(sides, least, strict=True))
-        raise Impossible(
-            "it crops both sides alike, plus output_padding behind; here more goes behind than in front: "
-            f"use padding={_short(least)} and crop {_short(cut)} off the result"
-        )
+        raise Impossible("it crops both sides alike, plus output_padding behind; here more goes behind than in front: "
+                         f"use padding={_short(least)} and crop {_short(cut)} off the result")
     if any(a >= max(side.s, side.d) for a, side in zip(extra, sides, strict=True)):
         raise Impossible(f"output_padding {_short(extra)} would not be smaller than stride or dilation; pad the result")
-    return {
-        **_unless(stride=tuple(side.s for side in sides)),
-        **_unless(0, padding=tuple(s.before for s in sides)),
-        **_unless(0, output_padding=extra),
-        **_unless(groups=groups, dilation=tuple(side.d for side in sides)),
-    }
+    return {**_unless(stride=tuple(side.s for side in sides)), **_unless(0, padding=tuple(s.before for s in sides)),
+            **_unless(0, output_padding=extra), **_unless(groups=groups, dilation=tuple(side.d for side in sides))}
 
 
 def caffe(sides: Sides, groups: int) -> Arguments:
@@ -116,16 +102,11 @@ def caffe(sides: Sides, groups: int) -> Arguments:
     _no_periodic(sides)
     if any(side.before != side.after or side.before < 0 for side in sides):
         if all(side.before >= 0 and side.after >= 0 for side in sides):
-            raise Impossible(
-                "it crops both sides alike: use pad 0 and a Crop layer with "
-                f"offset {_short(tuple(side.before for side in sides))}"
-            )
+            raise Impossible("it crops both sides alike: use pad 0 and a Crop layer with "
+                             f"offset {_short(tuple(side.before for side in sides))}")
         raise Impossible("it cannot append samples")
-    return {
-        **_unless(stride=tuple(side.s for side in sides)),
-        **_unless(0, pad=tuple(side.before for side in sides)),
-        **_unless(dilation=tuple(side.d for side in sides), group=groups),
-    }
+    return {**_unless(stride=tuple(side.s for side in sides)), **_unless(0, pad=tuple(side.before for side in sides)),
+            **_unless(dilation=tuple(side.d for side in sides), group=groups)}
 
 
 def onnx(sides: Sides, groups: int) -> Arguments:
@@ -146,11 +127,8 @@ def onnx(sides: Sides, groups: int) -> Arguments:
 def tensorflow(sides: Sides, groups: int) -> Arguments:
     """The gradient of a convolution: SAME, VALID, or EXPLICIT pads in 2-D, and the output's size."""
     _no_periodic(sides)
-    steps = {
-        "output_shape": tuple(side.out for side in sides),
-        "strides": tuple(side.s for side in sides),
-        **_unless(dilations=tuple(side.d for side in sides)),
-    }
+    steps = {"output_shape": tuple(side.out for side in sides), "strides": tuple(side.s for side in sides),
+             **_unless(dilations=tuple(side.d for side in sides))}
     if groups != 1:
         raise Impossible("groups only by an output_shape with more channels than filters, and not on every device")
     if all(_gradient_of_same(side) for side in sides):
@@ -177,10 +155,8 @@ def keras(sides: Sides, groups: int) -> Arguments:
     if all(side.before == 0 and 0 <= -side.after < side.s for side in sides):
         return {**steps, "padding": "valid", "output_padding": tuple(-side.after for side in sides)}
     extra = tuple(side.taps - side.before - side.after - side.taps % 2 for side in sides)
-    if all(
-        0 <= a < side.s and side.pads[0] == min(-(-(sum(side.pads)) // 2), side.taps - 1)
-        for a, side in zip(extra, sides, strict=True)
-    ):
+    if all(0 <= a < side.s and side.pads[0] == min(-(-(sum(side.pads)) // 2), side.taps - 1)
+           for a, side in zip(extra, sides, strict=True)):
         return {**steps, "padding": "same", "output_padding": extra}
     raise Impossible("only 'same' and 'valid', with an output_padding less than strides: no explicit pads")
 
@@ -190,25 +166,18 @@ def theano(sides: Sides, groups: int) -> Arguments:
     _no_periodic(sides)
     if len(sides) != 2:
         raise Impossible("conv2d_transpose has two space axes")
-    return {
-        "output_shape": (None, None, *(side.out for side in sides)),
-        "border_mode": _gradient(sides),
-        **_unless(input_dilation=tuple(side.s for side in sides), filter_dilation=tuple(side.d for side in sides)),
-        "filter_flip": False,
-        **_unless(num_groups=groups),
-    }
+    return {"output_shape": (None, None, *(side.out for side in sides)), "border_mode": _gradient(sides),
+            **_unless(input_dilation=tuple(side.s for side in sides), filter_dilation=tuple(side.d for side in sides)),
+            "filter_flip": False, **_unless(num_groups=groups)}
 
 
 def onednn(sides: Sides, groups: int) -> Arguments:
     """Pads of both sides and the output's size; dilation counts from zero."""
     _no_periodic(sides)
     before, after = zip(*_gradient(sides), strict=True)
-    return {
-        "dst": tuple(side.out for side in sides),
-        **_unless(strides=tuple(side.s for side in sides)),
-        **_unless(0, padding_l=before, padding_r=after, dilates=tuple(side.d - 1 for side in sides)),
-        **_unless(groups=groups),
-    }
+    return {"dst": tuple(side.out for side in sides), **_unless(strides=tuple(side.s for side in sides)),
+            **_unless(0, padding_l=before, padding_r=after, dilates=tuple(side.d - 1 for side in sides)),
+            **_unless(groups=groups)}
 
 
 def cudnn(sides: Sides, groups: int) -> Arguments:
@@ -216,19 +185,15 @@ def cudnn(sides: Sides, groups: int) -> Arguments:
     _no_periodic(sides)
     if any(side.before < 0 or not 0 <= side.before - side.after < side.s for side in sides):
         raise Impossible("pads are symmetric, and the output at most a stride longer")
-    return {
-        "out": tuple(side.out for side in sides),
-        **_unless(stride=tuple(side.s for side in sides)),
-        **_unless(0, pad=tuple(side.before for side in sides)),
-        **_unless(dilation=tuple(side.d for side in sides), groups=groups),
-    }
+    return {"out": tuple(side.out for side in sides), **_unless(stride=tuple(side.s for side in sides)),
+            **_unless(0, pad=tuple(side.before for side in sides)),
+            **_unless(dilation=tuple(side.d for side in sides), groups=groups)}
 
 
 def deconvjax(sides: Sides, groups: int) -> Arguments:
     """The exact transpose: words or pads of the forward convolution, and output_padding."""
-    steps = _unless(
-        strides=tuple(side.s for side in sides), kernel_dilation=tuple(side.d for side in sides), groups=groups
-    )
+    steps = _unless(strides=tuple(side.s for side in sides), kernel_dilation=tuple(side.d for side in sides),
+                    groups=groups)
     if any(side.periodic for side in sides):
         if all(side.periodic and side.before == (side.taps - 1) // 2 for side in sides):
             return {**steps, "padding": "CIRCULAR"}
@@ -240,18 +205,8 @@ def deconvjax(sides: Sides, groups: int) -> Arguments:
 
 
 EXPRESS: dict[str, Callable[[Sides, int], Arguments]] = {
-    "deconvjax": deconvjax,
-    "torch": torch,
-    "tensorflow": tensorflow,
-    "keras": keras,
-    "flax": flax,
-    "lax": lax,
-    "haiku": haiku,
-    "equinox": equinox,
-    "onnx": onnx,
-    "caffe": caffe,
-    "theano": theano,
-    "onednn": onednn,
+    "deconvjax": deconvjax, "torch": torch, "tensorflow": tensorflow, "keras": keras, "flax": flax, "lax": lax,
+    "haiku": haiku, "equinox": equinox, "onnx": onnx, "caffe": caffe, "theano": theano, "onednn": onednn,
     "cudnn": cudnn,
 }
 
@@ -285,11 +240,8 @@ def _no_periodic(sides: Sides) -> None:
 
 def _unless(usual: int = 1, **arguments: Any) -> Arguments:
     """The arguments that differ from `usual` somewhere."""
-    return {
-        name: value
-        for name, value in arguments.items()
-        if any(each != usual for each in (value if isinstance(value, (tuple, list)) else (value,)))
-    }
+    return {name: value for name, value in arguments.items()
+            if any(each != usual for each in (value if isinstance(value, (tuple, list)) else (value,)))}
 
 
 def _short(values: tuple[Any, ...]) -> str:

@@ -61,26 +61,13 @@ class Interpolation(LinearMap):
         rank = len(space.shape)
         axes = tuple(range(2 - rank, 0)) if self.axes is None else self.axes
         if rank < (3 if self.axes is None else -min(axes, default=0)):
-            raise ShapeError(
-                complaint(
-                    self.name,
-                    "the input has too few axes",
-                    got=space,
-                    expected="(batch, channels, *space)" if self.axes is None else f"axes {axes}",
-                    fix="add the missing axes to x",
-                )
-            )
+            raise ShapeError(complaint(self.name, "the input has too few axes", got=space,
+                                       expected="(batch, channels, *space)" if self.axes is None else f"axes {axes}",
+                                       fix="add the missing axes to x"))
         each = self.each * len(axes) if len(self.each) == 1 else self.each
         if len(each) != len(axes):
-            raise ShapeError(
-                complaint(
-                    self.name,
-                    "the input has another number of space axes",
-                    got=space,
-                    expected=f"{len(each)} space axes",
-                    fix="give one size or scale for each",
-                )
-            )
+            raise ShapeError(complaint(self.name, "the input has another number of space axes", got=space,
+                                       expected=f"{len(each)} space axes", fix="give one size or scale for each"))
         maps: list[LinearMap] = []
         matrices: list[tuple[Any, int]] = []
         picks: list[tuple[Any, int, int]] = []
@@ -120,26 +107,15 @@ def triangle(t: np.ndarray) -> np.ndarray:
 
 def keys(a: float) -> Kernel:
     """h(t) = (a+2)|t|^3 - (a+3)|t|^2 + 1 up to 1, a(|t|^3 - 5|t|^2 + 8|t| - 4) up to 2."""
-
     def at(t: np.ndarray) -> np.ndarray:
         t = np.abs(t)
-        return np.where(
-            t <= 1, ((a + 2) * t - (a + 3)) * t * t + 1, np.where(t < 2, a * (((t - 5) * t + 8) * t - 4), 0.0)
-        )
-
+        return np.where(t <= 1, ((a + 2) * t - (a + 3)) * t * t + 1,
+                        np.where(t < 2, a * (((t - 5) * t + 8) * t - 4), 0.0))
     return at
 
 
-def matrix(
-    size: int,
-    centres: np.ndarray,
-    kernel: Kernel,
-    radius: int,
-    *,
-    shrink: float = 1.0,
-    border: str = "edge",
-    normalise: bool = False,
-) -> np.ndarray:
+def matrix(size: int, centres: np.ndarray, kernel: Kernel, radius: int, *, shrink: float = 1.0,
+           border: str = "edge", normalise: bool = False) -> np.ndarray:
     """M[n, i] = h(shrink (c(n) - i)), border samples repeated ("edge") or rows rescaled ("outside").
 
     >>> matrix(2, np.array([-0.25, 0.25, 0.75, 1.25]), triangle, 1)
@@ -165,16 +141,8 @@ def matrix(
 
 
 # ---- torch --------------------------------------------------------------------------------------------------------
-def torch_axis(
-    size: int,
-    *,
-    mode: str,
-    out: int | None = None,
-    scale: float | None = None,
-    recompute: bool = False,
-    align_corners: bool = False,
-    antialias: bool = False,
-) -> Weights:
+def torch_axis(size: int, *, mode: str, out: int | None = None, scale: float | None = None, recompute: bool = False,
+               align_corners: bool = False, antialias: bool = False) -> Weights:
     """One axis of `torch.nn.functional.interpolate`: the size asked for, or floor(size*scale).
 
     >>> torch_axis(2, mode="nearest", scale=2.0)
@@ -182,15 +150,9 @@ def torch_axis(
     """
     length = out if out is not None else int(np.floor(float(size * np.float64(scale or 0))))
     if length < 1:
-        raise ShapeError(
-            complaint(
-                "torch.interpolate",
-                "the output would be empty",
-                got=f"{size} samples, scale {scale}",
-                expected="at least 1 sample",
-                fix="use a larger scale_factor",
-            )
-        )
+        raise ShapeError(complaint("torch.interpolate", "the output would be empty",
+                                   got=f"{size} samples, scale {scale}",
+                                   expected="at least 1 sample", fix="use a larger scale_factor"))
     ratio = size / length if out is not None or recompute or scale is None else 1 / scale
     n = np.arange(length)
     if mode in ("nearest", "nearest-exact"):  # torch multiplies in float32, and rounds accordingly
@@ -209,9 +171,8 @@ def torch_axis(
         centres = n * ((size - 1) / (length - 1) if length > 1 else 0.0)
     else:
         centres = ratio * (n + 0.5) - 0.5
-    return matrix(
-        size, centres if cubic else np.maximum(centres, 0), keys(-0.75) if cubic else triangle, 2 if cubic else 1
-    )
+    return matrix(size, centres if cubic else np.maximum(centres, 0), keys(-0.75) if cubic else triangle,
+                  2 if cubic else 1)
 
 
 def _torch_antialias(size: int, n: np.ndarray, ratio: float, kernel: Kernel, radius: int) -> np.ndarray:
@@ -226,19 +187,9 @@ def _torch_antialias(size: int, n: np.ndarray, ratio: float, kernel: Kernel, rad
 
 
 # ---- ONNX ---------------------------------------------------------------------------------------------------------
-def onnx_axis(
-    size: int,
-    *,
-    mode: str,
-    out: int,
-    scale: float,
-    coordinates: str = "half_pixel",
-    nearest: str = "round_prefer_floor",
-    a: float = -0.75,
-    exclude_outside: bool = False,
-    antialias: bool = False,
-    roi: tuple[float, float] | None = None,
-) -> Weights:
+def onnx_axis(size: int, *, mode: str, out: int, scale: float, coordinates: str = "half_pixel",
+              nearest: str = "round_prefer_floor", a: float = -0.75, exclude_outside: bool = False,
+              antialias: bool = False, roi: tuple[float, float] | None = None) -> Weights:
     """One axis of ONNX Resize.
 
     >>> onnx_axis(2, mode="nearest", out=4, scale=2.0)
@@ -249,27 +200,17 @@ def onnx_axis(
     if mode == "nearest":
         low = np.ceil(centres).astype(int) - 1  # with a whole coordinate the sample itself is the upper neighbour
         ratio = centres - low
-        upper = {
-            "round_prefer_floor": ratio > 0.5,
-            "round_prefer_ceil": ratio >= 0.5,
-            "floor": ratio == 1,
-            "ceil": ratio > 0,
-        }[nearest]
+        upper = {"round_prefer_floor": ratio > 0.5, "round_prefer_ceil": ratio >= 0.5, "floor": ratio == 1,
+                 "ceil": ratio > 0}[nearest]
         picked = np.clip(low + upper, 0, size - 1)
         if not outside.any():
             return tuple(int(i) for i in picked)
         weights = (picked[:, None] == np.arange(size)).astype(float)
     else:
         cubic = mode == "cubic"
-        weights = matrix(
-            size,
-            centres,
-            keys(a) if cubic else triangle,
-            2 if cubic else 1,
-            shrink=min(scale, 1.0) if antialias else 1.0,
-            border="outside" if exclude_outside else "edge",
-            normalise=antialias,
-        )
+        weights = matrix(size, centres, keys(a) if cubic else triangle, 2 if cubic else 1,
+                         shrink=min(scale, 1.0) if antialias else 1.0,
+                         border="outside" if exclude_outside else "edge", normalise=antialias)
     return np.where(outside[:, None], 0.0, weights)
 
 

@@ -71,30 +71,17 @@ class Layer(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         shape = space.shape
         if len(shape) < len(self.read):
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    "the input has too few axes",
-                    got=f"shape {shape}",
-                    expected=f"at least {len(self.read)} axes: {self._layout()}",
-                    fix="add the missing axes to x",
-                )
-            )
+            raise ShapeError(complaint(self._label(), "the input has too few axes", got=f"shape {shape}",
+                                       expected=f"at least {len(self.read)} axes: {self._layout()}",
+                                       fix="add the missing axes to x"))
         if shape[self.read[-1]] != self.channels[0]:
-            raise ShapeError(
-                complaint(
-                    self._label(),
-                    f"expected input to have {self.channels[0]} channels",
-                    got=f"{shape[self.read[-1]]} on axis {self.read[-1]} of {space}",
-                    expected=f"{self.channels[0]}, in the layout {self._layout()}",
-                    fix="check the layout of x and of the weight, and groups",
-                )
-            )
+            raise ShapeError(complaint(self._label(), f"expected input to have {self.channels[0]} channels",
+                                       got=f"{shape[self.read[-1]]} on axis {self.read[-1]} of {space}",
+                                       expected=f"{self.channels[0]}, in the layout {self._layout()}",
+                                       fix="check the layout of x and of the weight, and groups"))
         n = len(self.rules)
-        placed = [
-            self._place(rule, shape[axis], window, axis, space)
-            for rule, axis, window in zip(self.rules, self.read[-n - 1 : -1], self.taps.shape, strict=False)
-        ]
+        placed = [self._place(rule, shape[axis], window, axis, space)
+                  for rule, axis, window in zip(self.rules, self.read[-n - 1:-1], self.taps.shape, strict=False)]
         maps = [_permute(_order(self.read)), *self._core(placed), _permute(_inverse(_order(self.write)))]
         return reduce(matmul, [each for each in reversed(maps) if each is not None]).on(space.tree)
 
@@ -108,25 +95,16 @@ class Layer(LinearMap):
         """wrap, stage, fold in the order they act."""
         axes = tuple(range(-len(placed) - 1, -1))
         plain = tuple(p.axis if isinstance(p, Periodic) else p for p in placed)
-        stage = Stage(
-            self.taps,
-            tuple(Rate.of(axis) for axis in plain),
-            axes,
-            self.groups,
-            self.flip,
-            weak=self.weak,
-            precision=self.precision,
-        )
-        before, after = (
-            tuple(getattr(p, side) if isinstance(p, Periodic) else (0, 0) for p in placed)
-            for side in ("before", "after")
-        )
+        stage = Stage(self.taps, tuple(Rate.of(axis) for axis in plain), axes, self.groups, self.flip,
+                      weak=self.weak, precision=self.precision)
+        before, after = (tuple(getattr(p, side) if isinstance(p, Periodic) else (0, 0) for p in placed)
+                         for side in ("before", "after"))
         wrap = [Extend(before, axes, "wrap")] if any(map(any, before)) else []
         fold = [Extend(after, axes, "wrap", fold=True)] if any(map(any, after)) else []
         return [*wrap, stage, *fold]
 
     def _layout(self) -> str:
-        words = ("batch", *(f"space{i}" for i in range(len(self.rules))), "channels")[-len(self.read) :]
+        words = ("batch", *(f"space{i}" for i in range(len(self.rules))), "channels")[-len(self.read):]
         return "(*batch, " + ", ".join(word for _, word in sorted(zip(self.read, words, strict=True))) + ")"
 
     def _label(self) -> str:
@@ -149,30 +127,13 @@ def _permute(order: tuple[int, ...]) -> LinearMap | None:
     return None if order == tuple(range(n)) else Reindex(((REST,),) * n, order, (1,) * n)
 
 
-def layer(
-    name: str,
-    weight: Any,
-    kernel: Kernel,
-    rules: Sequence[Rule],
-    read: tuple[int, ...],
-    write: tuple[int, ...] | None = None,
-    *,
-    groups: int = 1,
-    bias: Any = None,
-    precision: Any = None,
-    argument: str = "weight",
-) -> Layer:
+def layer(name: str, weight: Any, kernel: Kernel, rules: Sequence[Rule], read: tuple[int, ...],
+          write: tuple[int, ...] | None = None, *, groups: int = 1, bias: Any = None, precision: Any = None,
+          argument: str = "weight") -> Layer:
     """The Layer of a foreign weight; refuses a bias, wrong ranks and groups that do not divide the channels."""
     if bias is not None:
-        raise NotLinearError(
-            complaint(
-                name,
-                "a layer with a bias is affine, not linear",
-                got="a bias",
-                expected="bias=None",
-                fix="add the bias to the result: A(x) + bias",
-            )
-        )
+        raise NotLinearError(complaint(name, "a layer with a bias is affine, not linear", got="a bias",
+                                       expected="bias=None", fix="add the bias to the result: A(x) + bias"))
     array, weak = numbers(weight, name, argument)
     taps, flip = stage_taps(array, kernel, len(rules), groups, name, argument)
     return Layer(taps, name, tuple(rules), read, read if write is None else write, groups, flip, weak, precision)

@@ -43,9 +43,8 @@ def space_to_depth(r: int, order: str) -> LinearMap:
     return Reindex(((REST,), (REST, r), (REST, r)), (c, u, v, h, w) if order == "CRD" else (u, v, c, h, w), (3, 1, 1))
 
 
-def patches(
-    kernel: tuple[int, ...], dilation: tuple[int, ...], pads: tuple[tuple[int, int], ...], stride: tuple[int, ...]
-) -> LinearMap:
+def patches(kernel: tuple[int, ...], dilation: tuple[int, ...], pads: tuple[tuple[int, int], ...],
+            stride: tuple[int, ...]) -> LinearMap:
     """(C, *space) -> (C prod(k), number of windows): every window of x as a column (im2col).
 
     A channelled stage whose taps are unit pulses, on each channel alone.
@@ -78,29 +77,17 @@ class Fold(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         count = math.prod(self.kernel)
         if len(space.shape) < 2 or space.shape[-2] % count:
-            raise ShapeError(
-                complaint(
-                    self.name,
-                    "the rows are not divisible by the product of kernel_size",
-                    got=space,
-                    expected=f"(..., channels * {count}, windows)",
-                    fix="check kernel_size",
-                )
-            )
+            raise ShapeError(complaint(self.name, "the rows are not divisible by the product of kernel_size", got=space,
+                                       expected=f"(..., channels * {count}, windows)",
+                                       fix="check kernel_size"))
         *batch, rows, columns = space.shape
         image = jax.ShapeDtypeStruct((*batch, rows // count, *self.size), space.dtype)
         unfold = patches(self.kernel, self.dilation, self.pads, self.stride).on(image)
         wanted = unfold.codomain.shape[-1]
         if wanted != columns:
-            raise ShapeError(
-                complaint(
-                    self.name,
-                    "the number of sliding blocks is wrong",
-                    got=f"{columns} in {space}",
-                    expected=f"{wanted} for size {self.size}, kernel {self.kernel}, stride {self.stride}",
-                    fix="check output_size, kernel_size, padding and stride",
-                )
-            )
+            raise ShapeError(complaint(self.name, "the number of sliding blocks is wrong", got=f"{columns} in {space}",
+                                       expected=f"{wanted} for size {self.size}, kernel {self.kernel}, stride "
+                                       f"{self.stride}", fix="check output_size, kernel_size, padding and stride"))
         return unfold.T
 
     def _label(self) -> str:
@@ -127,25 +114,11 @@ def unpool(indices: Any, size: tuple[int, ...], name: str) -> LinearMap:
 def _integers(indices: Any, name: str, n: int) -> Any:
     array, _ = numbers(indices, name, "indices")
     if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(
-            complaint(
-                name,
-                "elements in indices should be integers",
-                got=array.dtype,
-                expected="int64",
-                fix="use the indices that the pooling returned",
-            )
-        )
+        raise TypeError(complaint(name, "elements in indices should be integers", got=array.dtype, expected="int64",
+                                  fix="use the indices that the pooling returned"))
     if array.ndim < n + 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "indices have too few axes",
-                got=f"shape {array.shape}",
-                expected=f"(*batch, channels, and {n} space axes)",
-                fix="add the missing axes",
-            )
-        )
+        raise ShapeError(complaint(name, "indices have too few axes", got=f"shape {array.shape}",
+                                   expected=f"(*batch, channels, and {n} space axes)", fix="add the missing axes"))
     return array
 
 
@@ -159,15 +132,8 @@ def _last_ones(array: Any, count: int, name: str) -> tuple[Any, int]:
     flat = np.asarray(flat)
     if flat.min() < 0 or flat.max() >= count:
         bad = int(flat.min() if flat.min() < 0 else flat.max())
-        raise ShapeError(
-            complaint(
-                name,
-                "found an invalid max index",
-                got=bad,
-                expected=f"0 to {count - 1}",
-                fix="check output_size, or the pooling that gave these indices",
-            )
-        )
+        raise ShapeError(complaint(name, "found an invalid max index", got=bad, expected=f"0 to {count - 1}",
+                                   fix="check output_size, or the pooling that gave these indices"))
     last = np.zeros((flat.shape[0], count), int)
     last[planes, flat] = place
     stays = last[planes, flat] == place

@@ -109,15 +109,8 @@ class Pick(LinearMap):
 def _check(space: Space, axes: tuple[int, ...], sizes: list[int], label: str) -> None:
     shape = space.shape
     if len(shape) < -min(axes) or any(shape[axis] != size for axis, size in zip(axes, sizes, strict=True)):
-        raise ShapeError(
-            complaint(
-                label,
-                "the input has the wrong size",
-                got=space,
-                expected=f"sizes {tuple(sizes)} on axes {axes}",
-                fix="bind the unbound map again",
-            )
-        )
+        raise ShapeError(complaint(label, "the input has the wrong size", got=space,
+                                   expected=f"sizes {tuple(sizes)} on axes {axes}", fix="bind the unbound map again"))
 
 
 def _resized(shape: tuple[int, ...], axes: tuple[int, ...], sizes: list[int]) -> tuple[int, ...]:

@@ -29,30 +29,15 @@ from deconvjax.ops.arguments import integer, integers, length
 from deconvjax.ops.channel import conv_transpose
 
 # What each framework calls its groups, and how a call is written there: {n} axes, {k} window, {a} the other arguments.
-_GROUPS = {
-    "torch": "groups",
-    "equinox": "groups",
-    "onnx": "group",
-    "caffe": "group",
-    "theano": "num_groups",
-    "onednn": "groups",
-    "cudnn": "groups",
-    "deconvjax": "groups",
-}
+_GROUPS = {"torch": "groups", "equinox": "groups", "onnx": "group", "caffe": "group", "theano": "num_groups",
+           "onednn": "groups", "cudnn": "groups", "deconvjax": "groups"}
 _WRITTEN = {
-    "deconvjax": "dj.conv_transpose(w, {a})",
-    "torch": "F.conv_transpose{n}d(x, w, {a})",
-    "tensorflow": "tf.nn.conv{n}d_transpose(x, w, {a})",
-    "keras": "keras.layers.Conv{n}DTranspose(O, {k}, {a})",
-    "flax": "nnx.ConvTranspose(I, O, {k}, {a})",
-    "lax": "lax.conv_transpose(x, w, {a})",
-    "haiku": "hk.Conv{n}DTranspose(O, {k}, {a})",
-    "equinox": "eqx.nn.ConvTranspose{n}d(I, O, {k}, {a})",
-    "onnx": "ConvTranspose(X, W, {a})",
-    "caffe": "Deconvolution(num_output=O, kernel_size={k}, {a})",
-    "theano": "conv2d_transpose(x, w, {a})",
-    "onednn": "deconvolution_forward({a})",
-    "cudnn": "BackwardData({a})",
+    "deconvjax": "dj.conv_transpose(w, {a})", "torch": "F.conv_transpose{n}d(x, w, {a})",
+    "tensorflow": "tf.nn.conv{n}d_transpose(x, w, {a})", "keras": "keras.layers.Conv{n}DTranspose(O, {k}, {a})",
+    "flax": "nnx.ConvTranspose(I, O, {k}, {a})", "lax": "lax.conv_transpose(x, w, {a})",
+    "haiku": "hk.Conv{n}DTranspose(O, {k}, {a})", "equinox": "eqx.nn.ConvTranspose{n}d(I, O, {k}, {a})",
+    "onnx": "ConvTranspose(X, W, {a})", "caffe": "Deconvolution(num_output=O, kernel_size={k}, {a})",
+    "theano": "conv2d_transpose(x, w, {a})", "onednn": "deconvolution_forward({a})", "cudnn": "BackwardData({a})",
 }
 
 
@@ -96,16 +81,8 @@ class Table:
         return "\n".join(lines)
 
 
-def table(
-    source: str,
-    *,
-    kernel_size: int | tuple[int, ...],
-    size: int | tuple[int, ...] | None = None,
-    ndim: int = 2,
-    groups: int = 1,
-    targets: Iterable[str] | None = None,
-    **arguments: Any,
-) -> Table:
+def table(source: str, *, kernel_size: int | tuple[int, ...], size: int | tuple[int, ...] | None = None, ndim: int = 2,
+          groups: int = 1, targets: Iterable[str] | None = None, **arguments: Any) -> Table:
     """F(s, p, ...) -> F'(s', p', ...): what one transposed convolution becomes in every framework, or why it cannot.
 
     Args:
@@ -133,25 +110,14 @@ def table(
            weight (k0, k1, O, I), window reversed
     """
     if source not in EXPRESS:
-        raise ValueError(
-            complaint(
-                "compat.table",
-                "unknown source",
-                got=repr(source),
-                expected=", ".join(EXPRESS),
-                fix="choose one of these",
-            )
-        )
+        raise ValueError(complaint("compat.table", "unknown source", got=repr(source), expected=", ".join(EXPRESS),
+                                   fix="choose one of these"))
     wanted = list(EXPRESS) if targets is None else list(targets)
     if unknown := [name for name in wanted if name not in EXPRESS]:
-        raise ValueError(
-            complaint(
-                "compat.table", "unknown targets", got=unknown, expected=", ".join(EXPRESS), fix="choose among these"
-            )
-        )
-    window = integers(
-        kernel_size, length(kernel_size) or integer(ndim, "compat.table", "ndim", 1), "compat.table", "kernel_size", 1
-    )
+        raise ValueError(complaint("compat.table", "unknown targets", got=unknown, expected=", ".join(EXPRESS),
+                                   fix="choose among these"))
+    window = integers(kernel_size, length(kernel_size) or integer(ndim, "compat.table", "ndim", 1), "compat.table",
+                      "kernel_size", 1)
     built = build(source, window, groups, arguments)
     sizes = (None,) * len(window) if size is None else integers(size, len(window), "compat.table", "size", 1)
     sides = tuple(_side(built, axis, k, n) for axis, (k, n) in enumerate(zip(window, sizes, strict=True)))
@@ -168,57 +134,32 @@ def build(framework: str, window: tuple[int, ...], groups: int, arguments: Argum
     """
     builder, key = _builder(framework, len(window), arguments)
     kernel = CONV_TRANSPOSE[key]
-    shape = [
-        window[int(a)] if a.isdigit() else groups if a in ("g", kernel.grouped) else 1
-        for a in kernel.axes(len(window), groups)
-    ]
+    shape = [window[int(a)] if a.isdigit() else groups if a in ("g", kernel.grouped) else 1
+             for a in kernel.axes(len(window), groups)]
     named = dict(arguments)
     if groups != 1:
         if framework not in _GROUPS:
-            raise ShapeError(
-                complaint(
-                    f"compat.table({framework!r})",
-                    "this framework has no groups",
-                    got=groups,
-                    expected="groups=1",
-                    fix="use groups=1, or another source",
-                )
-            )
+            raise ShapeError(complaint(f"compat.table({framework!r})", "this framework has no groups", got=groups,
+                                       expected="groups=1", fix="use groups=1, or another source"))
         named[_GROUPS[framework]] = groups
     try:
         return builder(np.zeros(shape), **named)
     except TypeError as error:
         if "argument" not in str(error) or isinstance(error, DeconvError):
             raise
-        raise TypeError(
-            complaint(
-                f"compat.table({framework!r})",
-                str(error).split("() ")[-1],
-                got=sorted(arguments),
-                expected=f"the arguments of {framework}'s transposed convolution",
-                fix="use the framework's own names",
-            )
-        ) from None
+        raise TypeError(complaint(f"compat.table({framework!r})", str(error).split("() ")[-1], got=sorted(arguments),
+                                  expected=f"the arguments of {framework}'s transposed convolution",
+                                  fix="use the framework's own names")) from None
 
 
 def _builder(framework: str, ndim: int, arguments: Arguments) -> tuple[Callable[..., LinearMap], str]:
     """(function, how its kernel is stored)."""
-    by_rank = {
-        "torch": (torch, f"conv_transpose{ndim}d"),
-        "tensorflow": (tensorflow, f"conv{ndim}d_transpose"),
-        "keras": (keras, f"Conv{ndim}DTranspose"),
-    }
+    by_rank = {"torch": (torch, f"conv_transpose{ndim}d"), "tensorflow": (tensorflow, f"conv{ndim}d_transpose"),
+               "keras": (keras, f"Conv{ndim}DTranspose")}
     if framework in by_rank:
         if ndim > 3:
-            raise ShapeError(
-                complaint(
-                    f"compat.table({framework!r})",
-                    "too many space axes",
-                    got=ndim,
-                    expected="1, 2 or 3",
-                    fix="use a smaller kernel_size",
-                )
-            )
+            raise ShapeError(complaint(f"compat.table({framework!r})", "too many space axes", got=ndim,
+                                       expected="1, 2 or 3", fix="use a smaller kernel_size"))
         module, name = by_rank[framework]
         return getattr(module, name), framework
     if framework in ("lax", "flax"):
@@ -226,15 +167,9 @@ def _builder(framework: str, ndim: int, arguments: Arguments) -> tuple[Callable[
         return module, framework + ("/transpose_kernel=True" if arguments.get("transpose_kernel") else "")
     if framework == "theano":
         return theano.conv2d_transpose, "theano" + ("" if arguments.get("filter_flip", True) else "/filter_flip=False")
-    others = {
-        "equinox": equinox.ConvTranspose,
-        "haiku": haiku.ConvNDTranspose,
-        "caffe": caffe.deconvolution,
-        "onnx": onnx.conv_transpose,
-        "onednn": onednn.deconvolution,
-        "deconvjax": conv_transpose,
-        "cudnn": cudnn.convolution_backward_data,
-    }
+    others = {"equinox": equinox.ConvTranspose, "haiku": haiku.ConvNDTranspose, "caffe": caffe.deconvolution,
+              "onnx": onnx.conv_transpose, "onednn": onednn.deconvolution, "deconvjax": conv_transpose,
+              "cudnn": cudnn.convolution_backward_data}
     return others[framework], framework
 
 
@@ -267,15 +202,8 @@ def _side(built: LinearMap, axis: int, k: int, size: int | None) -> Side:
     if len(found) == 1:
         n = next(iter(found))
         return Side.of(place(built, axis, k, n), n)
-    raise ShapeError(
-        complaint(
-            "compat.table",
-            "the call means something else for each input size",
-            got="size=None",
-            expected=f"the input's size on axis {axis}",
-            fix="give size=",
-        )
-    )
+    raise ShapeError(complaint("compat.table", "the call means something else for each input size", got="size=None",
+                               expected=f"the input's size on axis {axis}", fix="give size="))
 
 
 def _row(framework: str, sides: tuple[Side, ...], groups: int) -> Row:
@@ -303,10 +231,8 @@ def _shown(value: Any, short: bool) -> str:
 
 
 def _stored(kernel: Kernel, ndim: int, groups: int) -> str:
-    letters = [
-        f"k{a}" if a.isdigit() else f"{a}/g" if groups != 1 and kernel.grouped != a and a != "g" else a
-        for a in kernel.axes(ndim, groups)
-    ]
+    letters = [f"k{a}" if a.isdigit() else f"{a}/g" if groups != 1 and kernel.grouped != a and a != "g" else a
+               for a in kernel.axes(ndim, groups)]
     return f"({', '.join(letters)})" + ("" if kernel.forward else ", window reversed")
 
 
@@ -319,7 +245,5 @@ def _geometry(side: Side) -> str:
     lies = ("m" if side.s == 1 else f"{side.s}*m") + (f" {'+' if half > 0 else '-'} {centre}" if half else "")
     size = "n" if side.size is None else str(side.size)
     pads = "periodic" if side.periodic else f"pads {side.pads}"
-    return (
-        f"{size} -> {side.out} samples;  y[{step} + {tap}{shift}] += w[j] x[i];  stage: up {side.s}, {side.k} taps"
-        f"{f' {side.d} apart' if side.d != 1 else ''}, {pads};  x[m] lies at y[{lies}]"
-    )
+    return (f"{size} -> {side.out} samples;  y[{step} + {tap}{shift}] += w[j] x[i];  stage: up {side.s}, {side.k} taps"
+            f"{f' {side.d} apart' if side.d != 1 else ''}, {pads};  x[m] lies at y[{lies}]")

@@ -47,38 +47,22 @@ class Kernel:
 _FIRST = Kernel("OI*", weight="weight")
 _LAST = Kernel("*IO")
 CONV: dict[str, Kernel] = {
-    "deconvjax": _LAST,
-    "torch": _FIRST,
-    "onnx": Kernel("OI*", weight="W", bias="B"),
-    "caffe": Kernel("OI*", weight="0", bias="1"),
-    "equinox": Kernel("OI*", weight="weight", bias_shape="O*"),
+    "deconvjax": _LAST, "torch": _FIRST, "onnx": Kernel("OI*", weight="W", bias="B"),
+    "caffe": Kernel("OI*", weight="0", bias="1"), "equinox": Kernel("OI*", weight="weight", bias_shape="O*"),
     "theano": Kernel("OI*", forward=True, weight="W", bias="b"),  # Theano convolves: filter_flip=True
-    "theano/filter_flip=False": Kernel("OI*", weight="W", bias="b"),
-    "lax": _LAST,
-    "flax": _LAST,
-    "keras": _LAST,
-    "tensorflow": Kernel("*IO", weight="filters"),
-    "haiku": Kernel("*IO", weight="w", bias="b"),
-    "onednn": Kernel("gOI*", grouped="", weight="weights"),
-    "cudnn": Kernel("OI*", weight="w"),
+    "theano/filter_flip=False": Kernel("OI*", weight="W", bias="b"), "lax": _LAST, "flax": _LAST, "keras": _LAST,
+    "tensorflow": Kernel("*IO", weight="filters"), "haiku": Kernel("*IO", weight="w", bias="b"),
+    "onednn": Kernel("gOI*", grouped="", weight="weights"), "cudnn": Kernel("OI*", weight="w"),
 }
 CONV_TRANSPOSE: dict[str, Kernel] = {
-    "deconvjax": Kernel("*OI", "I", True),
-    "torch": Kernel("IO*", "I", True, "weight"),
-    "onnx": Kernel("IO*", "I", True, "W", "B"),
-    "caffe": Kernel("IO*", "I", True, "0", "1"),
-    "keras": Kernel("*OI", "I", True),
-    "tensorflow": Kernel("*OI", "I", True, "filters"),
-    "lax": Kernel("*IO"),
-    "lax/transpose_kernel=True": Kernel("*OI", "I", True),
-    "flax": Kernel("*IO"),
-    "flax/transpose_kernel=True": Kernel("*OI", "I", True),
-    "equinox": Kernel("OI*", weight="weight", bias_shape="O*"),
-    "haiku": Kernel("*OI", weight="w", bias="b"),
-    "theano": Kernel("IO*", "I", False, "W", "b"),
-    "theano/filter_flip=False": Kernel("IO*", "I", True, "W", "b"),
-    "onednn": Kernel("gOI*", "", True, "weights"),
-    "cudnn": Kernel("IO*", "I", True, "w"),
+    "deconvjax": Kernel("*OI", "I", True), "torch": Kernel("IO*", "I", True, "weight"),
+    "onnx": Kernel("IO*", "I", True, "W", "B"), "caffe": Kernel("IO*", "I", True, "0", "1"),
+    "keras": Kernel("*OI", "I", True), "tensorflow": Kernel("*OI", "I", True, "filters"),
+    "lax": Kernel("*IO"), "lax/transpose_kernel=True": Kernel("*OI", "I", True),
+    "flax": Kernel("*IO"), "flax/transpose_kernel=True": Kernel("*OI", "I", True),
+    "equinox": Kernel("OI*", weight="weight", bias_shape="O*"), "haiku": Kernel("*OI", weight="w", bias="b"),
+    "theano": Kernel("IO*", "I", False, "W", "b"), "theano/filter_flip=False": Kernel("IO*", "I", True, "W", "b"),
+    "onednn": Kernel("gOI*", "", True, "weights"), "cudnn": Kernel("IO*", "I", True, "w"),
 }
 OPERATIONS = {"conv": CONV, "conv_transpose": CONV_TRANSPOSE}
 
@@ -124,33 +108,17 @@ def convert(weights: Any, *, source: str, target: str, operation: str = "conv_tr
     """
     table = OPERATIONS.get(operation)
     if table is None:
-        raise ValueError(
-            complaint(
-                "compat.convert",
-                "unknown operation",
-                got=repr(operation),
-                expected="'conv_transpose' or 'conv'",
-                fix="name the layer the kernel belongs to",
-            )
-        )
+        raise ValueError(complaint("compat.convert", "unknown operation", got=repr(operation),
+                                   expected="'conv_transpose' or 'conv'", fix="name the layer the kernel belongs to"))
     read, write = (_kernel(table, name, argument) for name, argument in ((source, "source"), (target, "target")))
     if isinstance(weights, Mapping):
         if read.weight not in weights or not set(weights) <= {read.weight, read.bias}:
-            raise ShapeError(
-                complaint(
-                    "compat.convert",
-                    f"these are not the weights of a {source} layer",
-                    got=f"{sorted(map(str, weights))}",
-                    expected=f"{read.weight!r}, {read.bias!r}",
-                    fix="pass one layer's weights under the framework's names, or the kernel alone",
-                )
-            )
+            raise ShapeError(complaint("compat.convert", f"these are not the weights of a {source} layer",
+                                       got=f"{sorted(map(str, weights))}", expected=f"{read.weight!r}, {read.bias!r}",
+                                       fix="pass one layer's weights under the framework's names, or the kernel alone"))
         ndim = np.ndim(weights[read.weight]) - 2 - (read.order[0] == "g" and groups > 1)
-        out = {
-            write.weight: convert(
-                weights[read.weight], source=source, target=target, operation=operation, groups=groups
-            )
-        }
+        out = {write.weight: convert(weights[read.weight], source=source, target=target, operation=operation,
+                                     groups=groups)}
         if weights.get(read.bias) is not None:
             bias = _array(weights[read.bias]).reshape(-1)
             out[write.bias] = bias.reshape(-1, *(1,) * ndim) if write.bias_shape == "O*" else bias
@@ -201,25 +169,14 @@ def check(weight: Any, kernel: Kernel, ndim: int, groups: int, name: str, argume
     axes = kernel.axes(ndim, groups) if 0 <= ndim <= 9 else ""
     wanted = "(" + ", ".join(f"k{a}" if a.isdigit() else _shown(a, kernel, groups) for a in axes) + ")"
     if not axes or weight.ndim != len(axes):
-        raise ShapeError(
-            complaint(
-                name,
-                f"{argument} has the wrong rank",
-                got=f"shape {tuple(weight.shape)}",
-                expected=f"{len(axes)} axes {wanted}" if axes else "at least 2 axes",
-                fix="pass the kernel in the framework's own layout",
-            )
-        )
+        raise ShapeError(complaint(name, f"{argument} has the wrong rank", got=f"shape {tuple(weight.shape)}",
+                                   expected=f"{len(axes)} axes {wanted}" if axes else "at least 2 axes",
+                                   fix="pass the kernel in the framework's own layout"))
     if groups < 1 or (kernel.grouped and weight.shape[axes.index(kernel.grouped)] % groups):
-        raise ShapeError(
-            complaint(
-                name,
-                "groups do not divide the channels",
-                got=f"groups={groups}, {argument} of shape {tuple(weight.shape)}",
-                expected=f"{wanted}, {kernel.grouped or 'g'} a multiple of groups",
-                fix="check groups, or the layout of the kernel",
-            )
-        )
+        raise ShapeError(complaint(name, "groups do not divide the channels",
+                                   got=f"groups={groups}, {argument} of shape {tuple(weight.shape)}",
+                                   expected=f"{wanted}, {kernel.grouped or 'g'} a multiple of groups",
+                                   fix="check groups, or the layout of the kernel"))
 
 
 def _shown(letter: str, kernel: Kernel, groups: int) -> str:
@@ -228,15 +185,8 @@ def _shown(letter: str, kernel: Kernel, groups: int) -> str:
 
 def _kernel(table: Mapping[str, Kernel], name: str, argument: str) -> Kernel:
     if name not in table:
-        raise ValueError(
-            complaint(
-                "compat.convert",
-                f"unknown {argument}",
-                got=repr(name),
-                expected=", ".join(sorted(table)),
-                fix="choose one of these",
-            )
-        )
+        raise ValueError(complaint("compat.convert", f"unknown {argument}", got=repr(name),
+                                   expected=", ".join(sorted(table)), fix="choose one of these"))
     return table[name]
 
 

@@ -12,13 +12,6 @@ from deconvjax.compat.onnx.resampling import (
 )
 
 __all__ = [
-    "col2im",
-    "conv",
-    "conv_transpose",
-    "depth_to_space",
-    "max_unpool",
-    "resize",
-    "resize_outside",
-    "space_to_depth",
+    "col2im", "conv", "conv_transpose", "depth_to_space", "max_unpool", "resize", "resize_outside", "space_to_depth",
     "upsample",
 ]

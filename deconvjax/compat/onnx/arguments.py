@@ -35,12 +35,5 @@ def word(value: Any, names: tuple[str, ...], name: str, argument: str) -> str:
 def check_kernel(kernel_shape: Any, window: tuple[int, ...], name: str) -> None:
     """kernel_shape, where given, is that of W."""
     if kernel_shape is not None and tuple(integers(kernel_shape, len(window), name, "kernel_shape", 1)) != window:
-        raise ShapeError(
-            complaint(
-                name,
-                "kernel_shape does not fit W",
-                got=tuple(kernel_shape),
-                expected=window,
-                fix="leave kernel_shape out, it is inferred from W",
-            )
-        )
+        raise ShapeError(complaint(name, "kernel_shape does not fit W", got=tuple(kernel_shape), expected=window,
+                                   fix="leave kernel_shape out, it is inferred from W"))

@@ -14,17 +14,9 @@ from deconvjax.errors import ShapeError, complaint
 from deconvjax.ops.arguments import integer, integers, length, numbers
 
 
-def conv(
-    W: Any,
-    B: None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None,
-    group: int = 1,
-    kernel_shape: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-) -> LinearMap:
+def conv(W: Any, B: None = None, *, auto_pad: str = "NOTSET", dilations: Sequence[int] | None = None, group: int = 1,
+         kernel_shape: Sequence[int] | None = None, pads: Sequence[int] | None = None,
+         strides: Sequence[int] | None = None) -> LinearMap:
     """y[m, n] = sum_{c,j} W[m, c, j] x[c, n*stride + j*dilation - begin]: ONNX Conv.
 
     Args:
@@ -46,40 +38,18 @@ def conv(
     name = "onnx.conv"
     ndim = _ndim(W, name, kernel_shape)
     mode = word(auto_pad, AUTO_PADS, name, "auto_pad")
-    columns = (
-        each(strides, ndim, name, "strides"),
-        begin_end(pads, ndim, name),
-        each(dilations, ndim, name, "dilations"),
-    )
-    rules = [
-        Rule.of(resolve.onnx_conv, operator=name, stride=s, pads=p, dilation=d, auto_pad=mode)
-        for s, p, d in zip(*columns, strict=True)
-    ]
-    return layer(
-        name,
-        W,
-        CONV["onnx"],
-        rules,
-        channels_first(ndim),
-        groups=integer(group, name, "group", 1),
-        bias=B,
-        argument="W",
-    )
+    columns = (each(strides, ndim, name, "strides"), begin_end(pads, ndim, name),
+               each(dilations, ndim, name, "dilations"))
+    rules = [Rule.of(resolve.onnx_conv, operator=name, stride=s, pads=p, dilation=d, auto_pad=mode)
+             for s, p, d in zip(*columns, strict=True)]
+    return layer(name, W, CONV["onnx"], rules, channels_first(ndim), groups=integer(group, name, "group", 1), bias=B,
+                 argument="W")
 
 
-def conv_transpose(
-    W: Any,
-    B: None = None,
-    *,
-    auto_pad: str = "NOTSET",
-    dilations: Sequence[int] | None = None,
-    group: int = 1,
-    kernel_shape: Sequence[int] | None = None,
-    output_padding: Sequence[int] | None = None,
-    output_shape: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-) -> LinearMap:
+def conv_transpose(W: Any, B: None = None, *, auto_pad: str = "NOTSET", dilations: Sequence[int] | None = None,
+                   group: int = 1, kernel_shape: Sequence[int] | None = None,
+                   output_padding: Sequence[int] | None = None, output_shape: Sequence[int] | None = None,
+                   pads: Sequence[int] | None = None, strides: Sequence[int] | None = None) -> LinearMap:
     """y[m, stride*i + dilation*j - begin] += W[c, m, j] x[c, i]: ONNX ConvTranspose.
 
     stride*(i-1) + output_padding + K - begin - end samples, K = dilation*(k-1) + 1.
@@ -110,61 +80,24 @@ def conv_transpose(
     sizes: tuple[int | None, ...] = (None,) * ndim
     if output_shape is not None:
         if length(output_shape) not in (ndim, ndim + 2):
-            raise ShapeError(
-                complaint(
-                    name,
-                    "output_shape has the wrong number of entries",
-                    got=repr(output_shape),
-                    expected=f"{ndim} sizes",
-                    fix="give the sizes of the space axes",
-                )
-            )
+            raise ShapeError(complaint(name, "output_shape has the wrong number of entries", got=repr(output_shape),
+                                       expected=f"{ndim} sizes", fix="give the sizes of the space axes"))
         sizes = integers(tuple(output_shape)[-ndim:], ndim, name, "output_shape", 1)
-    columns = (
-        each(strides, ndim, name, "strides"),
-        begin_end(pads, ndim, name),
-        each(dilations, ndim, name, "dilations"),
-        each(output_padding, ndim, name, "output_padding", 0, 0),
-        sizes,
-    )
-    rules = [
-        Rule.of(
-            resolve.onnx_transpose,
-            operator=name,
-            stride=s,
-            pads=p,
-            dilation=d,
-            output_padding=a,
-            output_shape=o,
-            auto_pad=mode,
-        )
-        for s, p, d, a, o in zip(*columns, strict=True)
-    ]
+    columns = (each(strides, ndim, name, "strides"), begin_end(pads, ndim, name),
+               each(dilations, ndim, name, "dilations"),
+               each(output_padding, ndim, name, "output_padding", 0, 0), sizes)
+    rules = [Rule.of(resolve.onnx_transpose, operator=name, stride=s, pads=p, dilation=d, output_padding=a,
+                     output_shape=o, auto_pad=mode) for s, p, d, a, o in zip(*columns, strict=True)]
     for s, _, d, a, _ in zip(*columns, strict=True):
         resolve.onnx_transpose(8, 8, stride=s, dilation=d, output_padding=a, operator=name)  # refused at once
-    return layer(
-        name,
-        W,
-        CONV_TRANSPOSE["onnx"],
-        rules,
-        channels_first(ndim),
-        groups=integer(group, name, "group", 1),
-        bias=B,
-        argument="W",
-    )
+    return layer(name, W, CONV_TRANSPOSE["onnx"], rules, channels_first(ndim), groups=integer(group, name, "group", 1),
+                 bias=B, argument="W")
 
 
 def _ndim(weight: Any, name: str, kernel_shape: Any) -> int:
     shape = numbers(weight, name, "W")[0].shape
     if len(shape) < 3:
-        raise ShapeError(
-            complaint(
-                name,
-                "W has the wrong rank",
-                got=f"shape {tuple(shape)}",
-                expected="(channels, channels, *kernel_shape)",
-                fix="give a kernel with a window",
-            )
-        )
+        raise ShapeError(complaint(name, "W has the wrong rank", got=f"shape {tuple(shape)}",
+                                   expected="(channels, channels, *kernel_shape)", fix="give a kernel with a window"))
     check_kernel(kernel_shape, tuple(shape[2:]), name)
     return len(shape) - 2

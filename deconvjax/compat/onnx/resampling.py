@@ -20,33 +20,17 @@ from deconvjax.leaves import Stage
 from deconvjax.ops.arguments import integer, integers, length, numbers
 from deconvjax.space import Space
 
-_COORDINATES = (
-    "half_pixel",
-    "half_pixel_symmetric",
-    "pytorch_half_pixel",
-    "align_corners",
-    "asymmetric",
-    "tf_crop_and_resize",
-)
+_COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
+                "tf_crop_and_resize")
 _NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 _POLICIES = ("stretch", "not_larger", "not_smaller")
 
 
-def resize(
-    roi: Sequence[float] | None = None,
-    scales: Sequence[float] | None = None,
-    sizes: Sequence[int] | None = None,
-    *,
-    antialias: int = 0,
-    axes: Sequence[int] | None = None,
-    coordinate_transformation_mode: str = "half_pixel",
-    cubic_coeff_a: float = -0.75,
-    exclude_outside: int = 0,
-    extrapolation_value: float = 0.0,
-    keep_aspect_ratio_policy: str = "stretch",
-    mode: str = "nearest",
-    nearest_mode: str = "round_prefer_floor",
-) -> LinearMap:
+def resize(roi: Sequence[float] | None = None, scales: Sequence[float] | None = None,
+           sizes: Sequence[int] | None = None, *, antialias: int = 0, axes: Sequence[int] | None = None,
+           coordinate_transformation_mode: str = "half_pixel", cubic_coeff_a: float = -0.75, exclude_outside: int = 0,
+           extrapolation_value: float = 0.0, keep_aspect_ratio_policy: str = "stretch", mode: str = "nearest",
+           nearest_mode: str = "round_prefer_floor") -> LinearMap:
     """y[n] = sum_i h(c(n) - i) x[i] along every axis: ONNX Resize.
 
     Args:
@@ -71,39 +55,20 @@ def resize(
     """
     name = "onnx.resize"
     if extrapolation_value != 0:
-        raise NotLinearError(
-            complaint(
-                name,
-                "an extrapolation_value makes Resize affine",
-                got=extrapolation_value,
-                expected="0.0",
-                fix="use 0.0 and add extrapolation_value * resize_outside(...)",
-            )
-        )
+        raise NotLinearError(complaint(name, "an extrapolation_value makes Resize affine", got=extrapolation_value,
+                                       expected="0.0", fix="use 0.0 and add extrapolation_value * resize_outside(...)"))
     given = scales if scales is not None else sizes
     count = length(given)
     if (scales is None) == (sizes is None) or not count:
-        raise ShapeError(
-            complaint(
-                name,
-                "either scales or sizes must be given",
-                got=f"scales={scales}, sizes={sizes}",
-                expected="exactly one of them",
-                fix="give scales, one for each axis",
-            )
-        )
+        raise ShapeError(complaint(name, "either scales or sizes must be given", got=f"scales={scales}, sizes={sizes}",
+                                   expected="exactly one of them", fix="give scales, one for each axis"))
     where = tuple(range(-count, 0)) if axes is None else integers(axes, count, name, "axes")
     window = (None,) * count if roi is None else _roi(roi, count, name)
-    words = {
-        "mode": arguments.word(mode, ("nearest", "linear", "cubic"), name, "mode"),
-        "coordinates": arguments.word(
-            coordinate_transformation_mode, _COORDINATES, name, "coordinate_transformation_mode"
-        ),
-        "nearest": arguments.word(nearest_mode, _NEAREST, name, "nearest_mode"),
-        "a": float(cubic_coeff_a),
-        "exclude_outside": bool(exclude_outside),
-        "antialias": bool(antialias),
-    }
+    words = {"mode": arguments.word(mode, ("nearest", "linear", "cubic"), name, "mode"),
+             "coordinates": arguments.word(coordinate_transformation_mode, _COORDINATES, name,
+                                           "coordinate_transformation_mode"),
+             "nearest": arguments.word(nearest_mode, _NEAREST, name, "nearest_mode"), "a": float(cubic_coeff_a),
+             "exclude_outside": bool(exclude_outside), "antialias": bool(antialias)}
     policy = arguments.word(keep_aspect_ratio_policy, _POLICIES, name, "keep_aspect_ratio_policy")
     targets: tuple[float, ...] = tuple(_scale(s, name) for s in (() if scales is None else scales))
     if sizes is not None:
@@ -111,14 +76,8 @@ def resize(
     return Resize(where, targets, scales is None, policy, tuple(sorted(words.items())), window)
 
 
-def resize_outside(
-    shape: Sequence[int],
-    roi: Sequence[float],
-    scales: Sequence[float] | None = None,
-    sizes: Sequence[int] | None = None,
-    *,
-    axes: Sequence[int] | None = None,
-) -> np.ndarray:
+def resize_outside(shape: Sequence[int], roi: Sequence[float], scales: Sequence[float] | None = None,
+                   sizes: Sequence[int] | None = None, *, axes: Sequence[int] | None = None) -> np.ndarray:
     """o[n] = 1 where `tf_crop_and_resize` reads outside the image: add extrapolation_value * o to the linear part.
 
     >>> resize_outside((4,), [0.0, 2.0], sizes=[3])
@@ -160,37 +119,20 @@ class Resize(LinearMap):
             scale = pick(out / n for n, out in zip(sizes, self.targets, strict=True))
             plan = [(n, math.floor(scale * n + 0.5), scale) for n in sizes]
         if any(out < 1 for _, out, _ in plan):
-            raise ShapeError(
-                complaint(
-                    "onnx.resize",
-                    "the output would be empty",
-                    got=f"{[out for _, out, _ in plan]}",
-                    expected="at least 1 sample on every axis",
-                    fix="use larger scales or sizes",
-                )
-            )
+            raise ShapeError(complaint("onnx.resize", "the output would be empty", got=f"{[out for _, out, _ in plan]}",
+                                       expected="at least 1 sample on every axis", fix="use larger scales or sizes"))
         return plan
 
     def _bind(self, space: Space) -> LinearMap:
         rank = len(space.shape)
         if any(not -rank <= axis < rank for axis in self.axes):
-            raise ShapeError(
-                complaint(
-                    "onnx.resize",
-                    "axes are out of range",
-                    got=f"{self.axes} for {space}",
-                    expected=f"{-rank} to {rank - 1}",
-                    fix="check axes, scales or sizes",
-                )
-            )
+            raise ShapeError(complaint("onnx.resize", "axes are out of range", got=f"{self.axes} for {space}",
+                                       expected=f"{-rank} to {rank - 1}", fix="check axes, scales or sizes"))
         rules, where = [], []
         for axis, (size, out, scale), roi in zip(self.axes, self.plan(space.shape), self.roi, strict=True):
             if size != out or scale != 1 or roi not in (None, (0.0, 1.0)):
-                rules.append(
-                    Resampling.of(
-                        onnx_axis, self._stage(size, out, scale), out=out, scale=scale, roi=roi, **dict(self.words)
-                    )
-                )
+                rules.append(Resampling.of(onnx_axis, self._stage(size, out, scale), out=out, scale=scale, roi=roi,
+                                           **dict(self.words)))
                 where.append(axis if axis < 0 else axis - rank)
         return Interpolation("onnx.resize", tuple(rules), tuple(where)).on(space.tree)
 
@@ -198,12 +140,8 @@ class Resize(LinearMap):
         """The method of `deconvjax.resize` that is equal for a whole factor, or none."""
         words = dict(self.words)
         plain = words["coordinates"] in ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric") and out > 1
-        if (
-            not plain
-            or words["exclude_outside"]
-            or scale * size != out
-            or (words["mode"], words["a"] == -0.75) == ("cubic", False)
-        ):
+        if not plain or words["exclude_outside"] or scale * size != out or (words["mode"], words["a"] == -0.75) == (
+                "cubic", False):
             return ""
         return {"nearest": "nearest", "linear": "bilinear", "cubic": "cubic"}[words["mode"]]
 
@@ -220,14 +158,8 @@ def upsample(scales: Sequence[float], mode: str = "nearest") -> LinearMap:
     return resize(scales=scales, mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
 
-def max_unpool(
-    indices: Any,
-    kernel_shape: Sequence[int],
-    *,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-    output_shape: Sequence[int] | None = None,
-) -> LinearMap:
+def max_unpool(indices: Any, kernel_shape: Sequence[int], *, pads: Sequence[int] | None = None,
+               strides: Sequence[int] | None = None, output_shape: Sequence[int] | None = None) -> LinearMap:
     """y.flat[indices[n]] = x[n], zero elsewhere: ONNX MaxUnpool.
 
     Args:
@@ -246,43 +178,22 @@ def max_unpool(
     array, _ = numbers(indices, name, "indices")
     n = array.ndim - 2
     if n < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "indices have the wrong rank",
-                got=f"shape {array.shape}",
-                expected="(N, C, *space)",
-                fix="add the missing axes",
-            )
-        )
+        raise ShapeError(complaint(name, "indices have the wrong rank", got=f"shape {array.shape}",
+                                   expected="(N, C, *space)", fix="add the missing axes"))
     kernel = integers(kernel_shape, n, name, "kernel_shape", 1)
     steps, ends = arguments.each(strides, n, name, "strides"), arguments.begin_end(pads, n, name)
     size = tuple((m - 1) * s - sum(p) + k for m, s, p, k in zip(array.shape[2:], steps, ends, kernel, strict=True))
     if min(size) < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "the output would be empty",
-                got=size,
-                expected="at least 1 on every axis",
-                fix="check kernel_shape, strides and pads",
-            )
-        )
+        raise ShapeError(complaint(name, "the output would be empty", got=size, expected="at least 1 on every axis",
+                                   fix="check kernel_shape, strides and pads"))
     planes = np.arange(math.prod(array.shape[:2])).reshape(*array.shape[:2], *(1,) * n) * math.prod(size)
     inferred = unpool(array - planes, size, name)
     if output_shape is None:
         return inferred
     wanted = integers(tuple(output_shape)[-n:], n, name, "output_shape", 1)
     if length(output_shape) != n + 2 or any(w < s for w, s in zip(wanted, size, strict=True)):
-        raise ShapeError(
-            complaint(
-                name,
-                "output_shape is too small, or has the wrong rank",
-                got=tuple(output_shape),
-                expected=f"(N, C, and at least {size})",
-                fix="give the shape that was pooled",
-            )
-        )
+        raise ShapeError(complaint(name, "output_shape is too small, or has the wrong rank", got=tuple(output_shape),
+                                   expected=f"(N, C, and at least {size})", fix="give the shape that was pooled"))
     if wanted == size:
         return inferred
     rates = tuple(Rate(hi=w - s) for w, s in zip(wanted, size, strict=True))
@@ -309,14 +220,8 @@ def space_to_depth(blocksize: int, mode: str = "DCR") -> LinearMap:
     return _space_to_depth(integer(blocksize, name, "blocksize", 1), arguments.word(mode, ("DCR", "CRD"), name, "mode"))
 
 
-def col2im(
-    image_shape: Sequence[int],
-    block_shape: Sequence[int],
-    *,
-    dilations: Sequence[int] | None = None,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-) -> LinearMap:
+def col2im(image_shape: Sequence[int], block_shape: Sequence[int], *, dilations: Sequence[int] | None = None,
+           pads: Sequence[int] | None = None, strides: Sequence[int] | None = None) -> LinearMap:
     """y[c, n*stride + j*dilation - begin] += x[c*prod(block) + j, n]: ONNX Col2Im, in any number of axes.
 
     >>> col2im([5, 5], [1, 5]).on((1, 5, 5)).codomain.shape
@@ -324,37 +229,22 @@ def col2im(
     """
     name = "onnx.col2im"
     n = length(image_shape) or 1
-    return Fold(
-        name,
-        integers(image_shape, n, name, "image_shape", 1),
-        integers(block_shape, n, name, "block_shape", 1),
-        arguments.each(dilations, n, name, "dilations"),
-        arguments.begin_end(pads, n, name),
-        arguments.each(strides, n, name, "strides"),
-    )
+    return Fold(name, integers(image_shape, n, name, "image_shape", 1),
+                integers(block_shape, n, name, "block_shape", 1), arguments.each(dilations, n, name, "dilations"),
+                arguments.begin_end(pads, n, name), arguments.each(strides, n, name, "strides"))
 
 
 def _roi(roi: Sequence[float], count: int, name: str) -> tuple[tuple[float, float], ...]:
     flat = [float(r) for r in roi]
     if len(flat) != 2 * count:
-        raise ShapeError(
-            complaint(
-                name,
-                "roi has the wrong number of entries",
-                got=len(flat),
-                expected=2 * count,
-                fix="give the starts of all axes, then the ends",
-            )
-        )
+        raise ShapeError(complaint(name, "roi has the wrong number of entries", got=len(flat), expected=2 * count,
+                                   fix="give the starts of all axes, then the ends"))
     return tuple(zip(flat[:count], flat[count:], strict=True))
 
 
 def _scale(value: Any, name: str) -> float:
     scale = float(value)
     if not 0 < scale < math.inf:
-        raise ValueError(
-            complaint(
-                name, "scales must be positive", got=value, expected="a number > 0", fix="use sizes for exact sizes"
-            )
-        )
+        raise ValueError(complaint(name, "scales must be positive", got=value, expected="a number > 0",
+                                   fix="use sizes for exact sizes"))
     return scale

@@ -52,13 +52,10 @@ def refuse(operator: str, problem: str, *, got: object, expected: object, fix: s
 def placed(operator: str, axis: Axis) -> Axis:
     """`axis`, refused where nothing would come out (JAX returns an empty array for some of these)."""
     if axis.out < 1:
-        raise refuse(
-            operator,
-            "the output would be empty",
-            got=f"input {axis.size}, kernel {axis.window} (dilated {axis.taps}), pads ({axis.lo}, {axis.hi})",
-            expected="an output of at least 1 sample",
-            fix="use less padding, a shorter kernel, or a longer input",
-        )
+        raise refuse(operator, "the output would be empty",
+                     got=f"input {axis.size}, kernel {axis.window} (dilated {axis.taps}), pads ({axis.lo}, {axis.hi})",
+                     expected="an output of at least 1 sample",
+                     fix="use less padding, a shorter kernel, or a longer input")
     return axis
 
 
@@ -91,13 +88,9 @@ def adjoint(operator: str, size: int, window: int, stride: int, dilation: int, p
     forward = (out + pads[0] + pads[1] - taps) // stride + 1
     if forward != size or out < 1:
         least = (size - 1) * stride + taps - pads[0] - pads[1]
-        raise refuse(
-            operator,
-            "output_shape does not belong to this input",
-            got=f"output {out} for input {size}",
-            expected=f"{max(least, 1)} to {least + stride - 1} (a convolution of {out} gives {forward})",
-            fix="choose an output_shape in that range",
-        )
+        raise refuse(operator, "output_shape does not belong to this input", got=f"output {out} for input {size}",
+                     expected=f"{max(least, 1)} to {least + stride - 1} (a convolution of {out} gives {forward})",
+                     fix="choose an output_shape in that range")
     lo = taps - 1 - pads[0]
     return stuffed(operator, size, window, stride, dilation, lo, out + taps - 2 - (size - 1) * stride - lo)
 

@@ -14,16 +14,6 @@ from deconvjax.compat.torch.convolution import (
 from deconvjax.compat.torch.resampling import fold, interpolate, max_unpool2d, pixel_shuffle, pixel_unshuffle, unfold
 
 __all__ = [
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "fold",
-    "interpolate",
-    "max_unpool2d",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "unfold",
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "fold", "interpolate",
+    "max_unpool2d", "pixel_shuffle", "pixel_unshuffle", "unfold",
 ]

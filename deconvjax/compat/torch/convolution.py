@@ -15,9 +15,8 @@ from deconvjax.ops.arguments import integer, integers, length
 Ints = int | Sequence[int]
 
 
-def conv1d(
-    weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
-) -> LinearMap:
+def conv1d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+           groups: int = 1) -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - padding]: `torch.nn.functional.conv1d`.
 
     >>> import numpy as np
@@ -27,9 +26,8 @@ def conv1d(
     return _conv(1, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(
-    weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
-) -> LinearMap:
+def conv2d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+           groups: int = 1) -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - padding]: `torch.nn.functional.conv2d`.
 
     Args:
@@ -49,9 +47,8 @@ def conv2d(
     return _conv(2, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(
-    weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
-) -> LinearMap:
+def conv3d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+           groups: int = 1) -> LinearMap:
     """y[o, n] = sum_{c,j} w[o, c, j] x[c, n*stride + j*dilation - padding]: `torch.nn.functional.conv3d`.
 
     >>> import numpy as np
@@ -61,17 +58,8 @@ def conv3d(
     return _conv(3, weight, bias, stride, padding, dilation, groups)
 
 
-def conv_transpose1d(
-    weight: Any,
-    bias: None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    output_size: Ints | None = None,
-) -> LinearMap:
+def conv_transpose1d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+                     groups: int = 1, dilation: Ints = 1, *, output_size: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - padding] += w[c, o, j] x[c, i]: `torch.nn.functional.conv_transpose1d`.
 
     Arguments as `conv_transpose2d`'s.
@@ -83,17 +71,8 @@ def conv_transpose1d(
     return _transpose(1, weight, bias, stride, padding, output_padding, groups, dilation, output_size)
 
 
-def conv_transpose2d(
-    weight: Any,
-    bias: None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    output_size: Ints | None = None,
-) -> LinearMap:
+def conv_transpose2d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+                     groups: int = 1, dilation: Ints = 1, *, output_size: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - padding] += w[c, o, j] x[c, i]: `torch.nn.functional.conv_transpose2d`.
 
     The transpose of `conv2d` with the same weight and arguments; (i-1)*stride - 2*padding + K + output_padding samples,
@@ -125,17 +104,8 @@ def conv_transpose2d(
     return _transpose(2, weight, bias, stride, padding, output_padding, groups, dilation, output_size)
 
 
-def conv_transpose3d(
-    weight: Any,
-    bias: None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    output_size: Ints | None = None,
-) -> LinearMap:
+def conv_transpose3d(weight: Any, bias: None = None, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+                     groups: int = 1, dilation: Ints = 1, *, output_size: Ints | None = None) -> LinearMap:
     """y[o, stride*i + dilation*j - padding] += w[c, o, j] x[c, i]: `torch.nn.functional.conv_transpose3d`.
 
     Arguments as `conv_transpose2d`'s.
@@ -150,56 +120,28 @@ def conv_transpose3d(
 def _conv(ndim: int, weight: Any, bias: Any, stride: Ints, padding: Any, dilation: Ints, groups: int) -> LinearMap:
     name = f"torch.conv{ndim}d"
     paddings = (padding,) * ndim if isinstance(padding, str) else _each(padding, ndim, name, "padding", 0)
-    rules = [
-        Rule.of(resolve.torch_conv, operator=name, stride=s, padding=p, dilation=d)
-        for s, p, d in zip(
-            _each(stride, ndim, name, "stride", 1), paddings, _each(dilation, ndim, name, "dilation", 1), strict=True
-        )
-    ]
+    rules = [Rule.of(resolve.torch_conv, operator=name, stride=s, padding=p, dilation=d)
+             for s, p, d in zip(_each(stride, ndim, name, "stride", 1), paddings,
+                                _each(dilation, ndim, name, "dilation", 1), strict=True)]
     if padding == "same":
         rules[0].place(1 << 20, 1)  # refuses a stride now, not when bound
-    return layer(
-        name, weight, CONV["torch"], rules, channels_first(ndim), groups=integer(groups, name, "groups", 1), bias=bias
-    )
+    return layer(name, weight, CONV["torch"], rules, channels_first(ndim), groups=integer(groups, name, "groups", 1),
+                 bias=bias)
 
 
-def _transpose(
-    ndim: int,
-    weight: Any,
-    bias: Any,
-    stride: Ints,
-    padding: Ints,
-    output_padding: Ints,
-    groups: int,
-    dilation: Ints,
-    output_size: Ints | None,
-) -> LinearMap:
+def _transpose(ndim: int, weight: Any, bias: Any, stride: Ints, padding: Ints, output_padding: Ints, groups: int,
+               dilation: Ints, output_size: Ints | None) -> LinearMap:
     name = f"torch.conv_transpose{ndim}d"
-    columns = (
-        _each(stride, ndim, name, "stride", 1),
-        _each(padding, ndim, name, "padding", 0),
-        _each(output_padding, ndim, name, "output_padding", 0),
-        _each(dilation, ndim, name, "dilation", 1),
-        _sizes(output_size, ndim, name),
-    )
+    columns = (_each(stride, ndim, name, "stride", 1), _each(padding, ndim, name, "padding", 0),
+               _each(output_padding, ndim, name, "output_padding", 0), _each(dilation, ndim, name, "dilation", 1),
+               _sizes(output_size, ndim, name))
     for s, _, a, d, o in zip(*columns, strict=True):
         if o is None and a >= max(s, d):
             resolve.torch_transpose(1, 1, stride=s, output_padding=a, dilation=d, operator=name)  # refuses
-    rules = [
-        Rule.of(
-            resolve.torch_transpose, operator=name, stride=s, padding=p, output_padding=a, dilation=d, output_size=o
-        )
-        for s, p, a, d, o in zip(*columns, strict=True)
-    ]
-    return layer(
-        name,
-        weight,
-        CONV_TRANSPOSE["torch"],
-        rules,
-        channels_first(ndim),
-        groups=integer(groups, name, "groups", 1),
-        bias=bias,
-    )
+    rules = [Rule.of(resolve.torch_transpose, operator=name, stride=s, padding=p, output_padding=a, dilation=d,
+                     output_size=o) for s, p, a, d, o in zip(*columns, strict=True)]
+    return layer(name, weight, CONV_TRANSPOSE["torch"], rules, channels_first(ndim),
+                 groups=integer(groups, name, "groups", 1), bias=bias)
 
 
 def _each(value: Ints, ndim: int, name: str, argument: str, minimum: int | None = None) -> tuple[int, ...]:
@@ -215,13 +157,7 @@ def _sizes(output_size: Ints | None, ndim: int, name: str) -> tuple[int | None, 
         return (None,) * ndim
     count = length(output_size)
     if count is None or count not in (ndim, ndim + 1, ndim + 2):
-        raise ShapeError(
-            complaint(
-                name,
-                f"output_size must have {ndim}, {ndim + 1} or {ndim + 2} elements",
-                got=repr(output_size),
-                expected=f"{ndim} sizes, or the shape of the output",
-                fix="give one size for each space axis",
-            )
-        )
+        raise ShapeError(complaint(name, f"output_size must have {ndim}, {ndim + 1} or {ndim + 2} elements",
+                                   got=repr(output_size), expected=f"{ndim} sizes, or the shape of the output",
+                                   fix="give one size for each space axis"))
     return integers(tuple(output_size)[-ndim:], ndim, name, "output_size", 1)  # type: ignore[arg-type]

@@ -17,24 +17,13 @@ Ints = int | Sequence[int]
 
 _AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact")
-_STAGES = {
-    "nearest": "nearest",
-    "nearest-exact": "nearest",
-    "linear": "bilinear",
-    "bilinear": "bilinear",
-    "trilinear": "bilinear",
-    "bicubic": "cubic",
-}
+_STAGES = {"nearest": "nearest", "nearest-exact": "nearest", "linear": "bilinear", "bilinear": "bilinear",
+           "trilinear": "bilinear", "bicubic": "cubic"}
 
 
-def interpolate(
-    size: Ints | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> LinearMap:
+def interpolate(size: Ints | None = None, scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+                align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+                antialias: bool = False) -> LinearMap:
     """y[n] = sum_i h(c(n) - i) x[i] along every space axis: `torch.nn.functional.interpolate`.
 
     Args:
@@ -61,71 +50,29 @@ def interpolate(
     name = "torch.interpolate"
     one_of(mode, _MODES, name, "mode")
     if (size is None) == (scale_factor is None):
-        raise ShapeError(
-            complaint(
-                name,
-                "only one of size or scale_factor should be defined",
-                got=f"size={size}, scale_factor={scale_factor}",
-                expected="exactly one of them",
-                fix="give size=(rows, columns) or scale_factor=2",
-            )
-        )
+        raise ShapeError(complaint(name, "only one of size or scale_factor should be defined",
+                                   got=f"size={size}, scale_factor={scale_factor}", expected="exactly one of them",
+                                   fix="give size=(rows, columns) or scale_factor=2"))
     if align_corners is not None and mode not in _AXES:
-        raise ValueError(
-            complaint(
-                name,
-                "align_corners option can only be set with the interpolating modes",
-                got=f"mode={mode!r}",
-                expected="linear, bilinear, bicubic or trilinear",
-                fix="leave align_corners out",
-            )
-        )
+        raise ValueError(complaint(name, "align_corners option can only be set with the interpolating modes",
+                                   got=f"mode={mode!r}", expected="linear, bilinear, bicubic or trilinear",
+                                   fix="leave align_corners out"))
     if antialias and mode not in ("bilinear", "bicubic"):
-        raise ValueError(
-            complaint(
-                name,
-                "anti-alias option is restricted to bilinear and bicubic modes",
-                got=f"mode={mode!r}",
-                expected="bilinear or bicubic",
-                fix="use antialias=False",
-            )
-        )
+        raise ValueError(complaint(name, "anti-alias option is restricted to bilinear and bicubic modes",
+                                   got=f"mode={mode!r}", expected="bilinear or bicubic", fix="use antialias=False"))
     if recompute_scale_factor and size is not None:
-        raise ValueError(
-            complaint(
-                name,
-                "recompute_scale_factor is not meaningful with an explicit size",
-                got=f"size={size}",
-                expected="scale_factor",
-                fix="leave recompute_scale_factor out",
-            )
-        )
+        raise ValueError(complaint(name, "recompute_scale_factor is not meaningful with an explicit size",
+                                   got=f"size={size}", expected="scale_factor", fix="leave recompute_scale_factor out"))
     given = size if size is not None else scale_factor
     count = length(given)
     if mode in _AXES and count not in (None, _AXES[mode]):
-        raise ShapeError(
-            complaint(
-                name,
-                f"mode {mode!r} works on {_AXES[mode]} space axes",
-                got=f"{count} entries",
-                expected=f"{_AXES[mode]}",
-                fix="choose the mode for the rank of the input",
-            )
-        )
+        raise ShapeError(complaint(name, f"mode {mode!r} works on {_AXES[mode]} space axes", got=f"{count} entries",
+                                   expected=f"{_AXES[mode]}", fix="choose the mode for the rank of the input"))
     stage = _STAGES.get(mode, "") if not (align_corners or antialias) else ""
     entries = (given,) if count is None else tuple(given)  # type: ignore[arg-type]
-    each = tuple(
-        Resampling.of(
-            torch_axis,
-            stage,
-            mode=mode,
-            align_corners=bool(align_corners),
-            antialias=bool(antialias),
-            recompute=bool(recompute_scale_factor),
-            **_target(entry, size is not None, name),
-        )
-        for entry in entries
-    )
+    each = tuple(Resampling.of(torch_axis, stage, mode=mode, align_corners=bool(align_corners),
+                               antialias=bool(antialias), recompute=bool(recompute_scale_factor),
+                               **_target(entry, size is not None, name)) for entry in entries)
     n = _AXES.get(mode, count)
     return Interpolation(name, each, None if n is None else tuple(range(-n, 0)))
 
@@ -148,9 +95,8 @@ def pixel_unshuffle(downscale_factor: int) -> LinearMap:
     return space_to_depth(integer(downscale_factor, "torch.pixel_unshuffle", "downscale_factor", 1), "CRD")
 
 
-def max_unpool2d(
-    indices: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, output_size: Ints | None = None
-) -> LinearMap:
+def max_unpool2d(indices: Any, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0,
+                 output_size: Ints | None = None) -> LinearMap:
     """y[c, indices[c, n]] = x[c, n], zero elsewhere: `torch.nn.functional.max_unpool2d`.
 
     Args:
@@ -169,54 +115,25 @@ def max_unpool2d(
     name = "torch.max_unpool2d"
     array, _ = numbers(indices, name, "indices")
     if array.ndim not in (3, 4):
-        raise ShapeError(
-            complaint(
-                name,
-                "input and indices should be 3d or 4d",
-                got=f"{array.ndim} axes",
-                expected="(N, C, h, w) or (C, h, w)",
-                fix="add the missing axes",
-            )
-        )
+        raise ShapeError(complaint(name, "input and indices should be 3d or 4d", got=f"{array.ndim} axes",
+                                   expected="(N, C, h, w) or (C, h, w)", fix="add the missing axes"))
     kernel = _two(kernel_size, name, "kernel_size", 1)
     step = kernel if stride is None else _two(stride, name, "stride", 1)
-    default = tuple(
-        (n - 1) * s - 2 * p + k
-        for n, s, p, k in zip(array.shape[-2:], step, _two(padding, name, "padding", 0), kernel, strict=True)
-    )
+    default = tuple((n - 1) * s - 2 * p + k for n, s, p, k
+                    in zip(array.shape[-2:], step, _two(padding, name, "padding", 0), kernel, strict=True))
     size = default
     if output_size is not None:
         if length(output_size) not in (2, 3, 4):
-            raise ShapeError(
-                complaint(
-                    name,
-                    "output_size should be a sequence containing 2 elements",
-                    got=repr(output_size),
-                    expected="(rows, columns)",
-                    fix="give both sizes",
-                )
-            )
+            raise ShapeError(complaint(name, "output_size should be a sequence containing 2 elements",
+                                       got=repr(output_size), expected="(rows, columns)", fix="give both sizes"))
         size = integers(tuple(output_size)[-2:], 2, name, "output_size", 1)  # type: ignore[arg-type]
         if any(not d - s < n < d + s for n, d, s in zip(size, default, step, strict=True)):
-            raise ShapeError(
-                complaint(
-                    name,
-                    "invalid output_size",
-                    got=size,
-                    expected=f"{default}, or less than a stride {step} off",
-                    fix="use the size of the pooling's input",
-                )
-            )
+            raise ShapeError(complaint(name, "invalid output_size", got=size,
+                                       expected=f"{default}, or less than a stride {step} off",
+                                       fix="use the size of the pooling's input"))
     if min(size) < 1:
-        raise ShapeError(
-            complaint(
-                name,
-                "the output would be empty",
-                got=size,
-                expected="at least 1 x 1",
-                fix="check kernel_size and padding",
-            )
-        )
+        raise ShapeError(complaint(name, "the output would be empty", got=size, expected="at least 1 x 1",
+                                   fix="check kernel_size and padding"))
     return unpool(indices, size, name)
 
 
@@ -247,12 +164,8 @@ def fold(output_size: Ints, kernel_size: Ints, dilation: Ints = 1, padding: Ints
 
 
 def _window(kernel_size: Ints, dilation: Ints, padding: Ints, stride: Ints, name: str) -> tuple[tuple[int, int], ...]:
-    return (
-        _two(kernel_size, name, "kernel_size", 1),
-        _two(dilation, name, "dilation", 1),
-        _two(padding, name, "padding", 0),
-        _two(stride, name, "stride", 1),
-    )
+    return (_two(kernel_size, name, "kernel_size", 1), _two(dilation, name, "dilation", 1),
+            _two(padding, name, "padding", 0), _two(stride, name, "stride", 1))
 
 
 def _two(value: Ints, name: str, argument: str, minimum: int) -> tuple[int, int]:
@@ -265,13 +178,6 @@ def _target(entry: Any, is_size: bool, name: str) -> dict[str, Any]:
         return {"out": integer(entry, name, "size", 1)}
     real = isinstance(entry, (int, float, np.integer, np.floating)) and not isinstance(entry, bool)
     if not real or not 0 < entry < float("inf"):
-        raise ValueError(
-            complaint(
-                name,
-                "scale_factor must be a positive number",
-                got=repr(entry),
-                expected="for example 2 or 0.5",
-                fix="use size for exact sizes",
-            )
-        )
+        raise ValueError(complaint(name, "scale_factor must be a positive number", got=repr(entry),
+                                   expected="for example 2 or 0.5", fix="use size for exact sizes"))
     return {"scale": float(entry)}

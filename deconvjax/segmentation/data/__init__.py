@@ -8,18 +8,6 @@ from deconvjax.segmentation.data.loading import Batch, bucket, evaluation_batche
 from deconvjax.segmentation.data.sample import VOID, DataError, Dataset, Sample
 
 __all__ = [
-    "VOC_CLASSES",
-    "VOID",
-    "Augment",
-    "Batch",
-    "DataError",
-    "Dataset",
-    "Digits",
-    "Files",
-    "Sample",
-    "bucket",
-    "evaluation_batches",
-    "folder",
-    "training_batches",
-    "voc",
+    "VOC_CLASSES", "VOID", "Augment", "Batch", "DataError", "Dataset", "Digits", "Files", "Sample", "bucket",
+    "evaluation_batches", "folder", "training_batches", "voc",
 ]

@@ -48,17 +48,14 @@ class Augment:
 def rescale(image: np.ndarray, mask: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
     """Picture bilinear, mask nearest: classes are not averaged."""
     height, width = (max(1, round(n * factor)) for n in mask.shape)
-    planes = [
-        Image.fromarray(np.ascontiguousarray(image[..., c])).resize((width, height), Image.Resampling.BILINEAR)
-        for c in range(image.shape[-1])
-    ]
+    planes = [Image.fromarray(np.ascontiguousarray(image[..., c])).resize((width, height), Image.Resampling.BILINEAR)
+              for c in range(image.shape[-1])]
     labels = Image.fromarray(np.ascontiguousarray(mask)).resize((width, height), Image.Resampling.NEAREST)
     return np.stack([np.asarray(p) for p in planes], -1), np.asarray(labels)
 
 
-def window(
-    image: np.ndarray, mask: np.ndarray, crop: tuple[int, int], rng: np.random.Generator | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def window(image: np.ndarray, mask: np.ndarray, crop: tuple[int, int],
+           rng: np.random.Generator | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A crop at a random place (at the top left without `rng`), what lies outside grey and not counted."""
     short = [max(0, c - n) for c, n in zip(crop, mask.shape, strict=True)]
     if any(short):
@@ -67,7 +64,7 @@ def window(
         image = np.pad(image, [*pads, (0, 0)], constant_values=0.5)
         mask = np.pad(mask, pads, constant_values=VOID)
     top, left = (int(rng.integers(0, n - c + 1)) if rng else 0 for n, c in zip(mask.shape, crop, strict=True))
-    return image[top : top + crop[0], left : left + crop[1]], mask[top : top + crop[0], left : left + crop[1]]
+    return image[top:top + crop[0], left:left + crop[1]], mask[top:top + crop[0], left:left + crop[1]]
 
 
 def _colour(image: np.ndarray, rng: np.random.Generator, strength: float) -> np.ndarray:

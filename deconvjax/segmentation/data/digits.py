@@ -44,11 +44,8 @@ class Digits:
 
     def __init__(self, split: str = "train", *, count: int = 4096, size: tuple[int, int] = (96, 96), seed: int = 0):
         if split not in PHOTOGRAPHS:
-            raise ValueError(
-                complaint(
-                    "digits", "unknown split", got=repr(split), expected="'train' or 'validation'", fix='split="train"'
-                )
-            )
+            raise ValueError(complaint("digits", "unknown split", got=repr(split), expected="'train' or 'validation'",
+                                       fix='split="train"'))
         self.split, self.count, self.size, self.seed = split, count, size, seed
 
     def __len__(self) -> int:
@@ -79,7 +76,7 @@ def _background(rng: np.random.Generator, names: tuple[str, ...], size: tuple[in
     zoom = rng.uniform(1.0, max(1.0, min(3.0, height / size[0], width / size[1])))
     take = min(height, int(size[0] * zoom)), min(width, int(size[1] * zoom))
     top, left = (int(rng.integers(0, n - t + 1)) for n, t in zip((height, width), take, strict=True))
-    part = whole[top : top + take[0], left : left + take[1]]
+    part = whole[top:top + take[0], left:left + take[1]]
     crop = Image.fromarray(np.repeat(part, 3, -1) if part.shape[-1] == 1 else part)
     image = np.asarray(crop.resize((size[1], size[0]), Image.Resampling.BILINEAR), np.float32) / 255
     return np.ascontiguousarray(image[:, ::-1] if rng.random() < 0.5 else image)

@@ -46,15 +46,8 @@ class Files:
     deconvjax.segmentation.data.sample.DataError: data: no usable pair of image and mask is left; ...
     """
 
-    def __init__(
-        self,
-        pairs: Sequence[Pair],
-        classes: Sequence[str],
-        *,
-        palette: Palette | None = None,
-        strict: bool = False,
-        say: Callable[[str], None] | None = None,
-    ):
+    def __init__(self, pairs: Sequence[Pair], classes: Sequence[str], *, palette: Palette | None = None,
+                 strict: bool = False, say: Callable[[str], None] | None = None):
         self.classes = tuple(classes)
         self.palette = palette
         self.skipped: list[str] = []
@@ -70,15 +63,9 @@ class Files:
                 self.skipped.append(reason)
                 (say or say_to_user)(f"skipped {reason}")
         if not kept:
-            raise DataError(
-                complaint(
-                    "data",
-                    "no usable pair of image and mask is left",
-                    got=f"{len(self.skipped)} skipped of {len(pairs)}",
-                    expected="at least one",
-                    fix="see the reasons above",
-                )
-            )
+            raise DataError(complaint("data", "no usable pair of image and mask is left",
+                                      got=f"{len(self.skipped)} skipped of {len(pairs)}",
+                                      expected="at least one", fix="see the reasons above"))
         self.pairs = tuple(kept)
 
     def __len__(self) -> int:
@@ -91,15 +78,9 @@ class Files:
         image = read_image(pair.image)
         mask = check_mask(read_mask(pair.mask, self.palette), len(self.classes), pair.mask.name)
         if image.shape[:2] != mask.shape:
-            raise DataError(
-                complaint(
-                    pair.mask.name,
-                    "image and mask differ in size",
-                    got=f"{mask.shape} for an image of {image.shape[:2]}",
-                    expected="equal sizes",
-                    fix="export the mask at the image's resolution",
-                )
-            )
+            raise DataError(complaint(pair.mask.name, "image and mask differ in size",
+                                      got=f"{mask.shape} for an image of {image.shape[:2]}", expected="equal sizes",
+                                      fix="export the mask at the image's resolution"))
         return Sample(image, mask, pair.image.stem)
 
 
@@ -120,29 +101,17 @@ def read_mask(path: Path, palette: Palette | None = None) -> np.ndarray:
             return np.asarray(picture).astype(np.int64)
         colours = np.asarray(picture.convert("RGB"))
     if palette is None:
-        raise DataError(
-            complaint(
-                path.name,
-                "the mask holds colours",
-                got="an RGB image without a palette",
-                expected="class numbers, or a palette",
-                fix="add labels.txt: name r g b, a line each",
-            )
-        )
+        raise DataError(complaint(path.name, "the mask holds colours", got="an RGB image without a palette",
+                                  expected="class numbers, or a palette",
+                                  fix="add labels.txt: name r g b, a line each"))
     numbers = np.full(colours.shape[:2], -1, np.int64)
     for colour, label in palette.items():
         numbers[(colours == np.array(colour, np.uint8)).all(-1)] = label
     if (numbers < 0).any():
         y, x = np.argwhere(numbers < 0)[0]
-        raise DataError(
-            complaint(
-                path.name,
-                "a colour is not in the palette",
-                got=f"{tuple(map(int, colours[y, x]))} at row {y}, column {x}",
-                expected=f"one of {len(palette)} colours",
-                fix="complete labels.txt",
-            )
-        )
+        raise DataError(complaint(path.name, "a colour is not in the palette",
+                                  got=f"{tuple(map(int, colours[y, x]))} at row {y}, column {x}",
+                                  expected=f"one of {len(palette)} colours", fix="complete labels.txt"))
     return numbers
 
 

@@ -25,9 +25,8 @@ class Batch(NamedTuple):
     mask: np.ndarray
 
 
-def training_batches(
-    dataset: Dataset, augment: Augment, *, batch: int, seed: int, start: int = 0, threads: int = 2, prefetch: int = 4
-) -> Iterator[Batch]:
+def training_batches(dataset: Dataset, augment: Augment, *, batch: int, seed: int, start: int = 0, threads: int = 2,
+                     prefetch: int = 4) -> Iterator[Batch]:
     """step -> Batch, from step `start` on: endless, shuffled, augmented; the same ones whatever happened before.
 
     Args:
@@ -44,10 +43,7 @@ def training_batches(
     (2, 16, 16, 3)
     """
     stream = (
-        grain.MapDataset.source(_Source(dataset))
-        .seed(seed)
-        .shuffle()
-        .repeat(EPOCHS)
+        grain.MapDataset.source(_Source(dataset)).seed(seed).shuffle().repeat(EPOCHS)
         .random_map(lambda sample, rng: augment(sample, rng))
         .batch(batch, batch_fn=_stack)
     )

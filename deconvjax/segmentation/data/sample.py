@@ -53,13 +53,7 @@ def check_mask(mask: np.ndarray, classes: int, name: str) -> np.ndarray:
     """The mask as uint8, or DataError naming the values that are no class."""
     odd = np.setdiff1d(np.unique(mask), [*range(classes), VOID])
     if odd.size:
-        raise DataError(
-            complaint(
-                name,
-                "mask values are no class",
-                got=", ".join(map(str, odd[:8])),
-                expected=f"0 to {classes - 1}, or {VOID} for pixels that are not counted",
-                fix="give the right number of classes, or a palette or label map",
-            )
-        )
+        raise DataError(complaint(name, "mask values are no class", got=", ".join(map(str, odd[:8])),
+                                  expected=f"0 to {classes - 1}, or {VOID} for pixels that are not counted",
+                                  fix="give the right number of classes, or a palette or label map"))
     return mask.astype(np.uint8)

@@ -6,17 +6,6 @@ from deconvjax.segmentation.models.resnet import FCNResNet, ResNet
 from deconvjax.segmentation.models.vgg import VGG16
 
 __all__ = [
-    "VGG16",
-    "Backbone",
-    "FCNResNet",
-    "ResNet",
-    "Segmenter",
-    "TinyBackbone",
-    "Wrapped",
-    "evenly",
-    "fcn",
-    "fcn16s",
-    "fcn32s",
-    "fcn8s",
-    "fcn8s_atonce",
+    "VGG16", "Backbone", "FCNResNet", "ResNet", "Segmenter", "TinyBackbone", "Wrapped", "evenly", "fcn", "fcn16s",
+    "fcn32s", "fcn8s", "fcn8s_atonce",
 ]

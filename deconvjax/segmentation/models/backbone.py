@@ -116,15 +116,8 @@ class TinyBackbone(nnx.Module):
     (1, 4, 4, 128)
     """
 
-    def __init__(
-        self,
-        widths: tuple[int, int, int, int] = (24, 48, 96, 128),
-        *,
-        channels: int = 3,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, widths: tuple[int, int, int, int] = (24, 48, 96, 128), *, channels: int = 3, dtype: Any = None,
+                 param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         convs = [Conv(channels, widths[0], (4, 4), strides=2, padding=1, use_bias=False, **options)]
         grid = Grid().after(window=4, stride=2, lo=1)
@@ -134,17 +127,8 @@ class TinyBackbone(nnx.Module):
             grid = grid.after(window=2, stride=2)
             features[f"pool{stage}"] = Feature(width, grid)
         self.convs = nnx.List(convs)
-        self.norms = nnx.List(
-            [
-                GroupNorm(
-                    conv.out_features,
-                    num_groups=8 if conv.out_features % 8 == 0 else 1,
-                    dtype=dtype,
-                    param_dtype=param_dtype,
-                )
-                for conv in convs
-            ]
-        )
+        self.norms = nnx.List([GroupNorm(conv.out_features, num_groups=8 if conv.out_features % 8 == 0 else 1,
+                                         dtype=dtype, param_dtype=param_dtype) for conv in convs])
         self._features = tuple(features.items())  # a tuple of records is static structure to nnx
 
     @property
@@ -159,7 +143,7 @@ class TinyBackbone(nnx.Module):
         found = {"pool1": x}
         for stage in (2, 3, 4):
             x = halve(x)
-            for layer in layers[2 * stage - 3 : 2 * stage - 1]:
+            for layer in layers[2 * stage - 3:2 * stage - 1]:
                 x = _rectified(x, layer)
             found[f"pool{stage}"] = x
         return found

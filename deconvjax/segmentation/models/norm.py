@@ -31,25 +31,11 @@ class GroupNorm(nnx.Module):
     0.0000 1.0000
     """
 
-    def __init__(
-        self,
-        features: int,
-        *,
-        num_groups: int,
-        epsilon: float = 1e-6,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-    ):
+    def __init__(self, features: int, *, num_groups: int, epsilon: float = 1e-6, dtype: Any = None,
+                 param_dtype: Any = jnp.float32):
         if num_groups < 1 or features % num_groups:
-            raise ShapeError(
-                complaint(
-                    "GroupNorm",
-                    "groups must divide the channels",
-                    got=f"num_groups={num_groups}",
-                    expected=f"a divisor of {features}",
-                    fix="num_groups=1",
-                )
-            )
+            raise ShapeError(complaint("GroupNorm", "groups must divide the channels", got=f"num_groups={num_groups}",
+                                       expected=f"a divisor of {features}", fix="num_groups=1"))
         self.scale, self.bias = nnx.Param(jnp.ones(features, param_dtype)), nnx.Param(jnp.zeros(features, param_dtype))
         self.num_groups, self.epsilon, self.dtype = num_groups, epsilon, dtype
 

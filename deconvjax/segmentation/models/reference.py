@@ -34,29 +34,13 @@ class Segmenter(nnx.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """Logits at the size of the images."""
         if images.ndim < 3:
-            raise ShapeError(
-                complaint(
-                    "Segmenter",
-                    "images have too few axes",
-                    got=f"shape {images.shape}",
-                    expected="(*batch, H, W, channels)",
-                    fix="add the channel axis",
-                )
-            )
+            raise ShapeError(complaint("Segmenter", "images have too few axes", got=f"shape {images.shape}",
+                                       expected="(*batch, H, W, channels)", fix="add the channel axis"))
         return self.head(self.backbone(images), (images.shape[-3], images.shape[-2]))
 
 
-def fcn(
-    form: str,
-    classes: int = 21,
-    *,
-    at_once: bool = False,
-    upsampling: str = "fixed",
-    width: float = 1.0,
-    dtype: Any = None,
-    param_dtype: Any = jnp.float32,
-    rngs: nnx.Rngs,
-) -> Segmenter:
+def fcn(form: str, classes: int = 21, *, at_once: bool = False, upsampling: str = "fixed", width: float = 1.0,
+        dtype: Any = None, param_dtype: Any = jnp.float32, rngs: nnx.Rngs) -> Segmenter:
     """logits = FCN-32s, 16s or 8s of images: VGG16 and its head as their authors released them.
 
     Pad 100, pools that round up, zero-initialised 1x1 scores, bilinear upsampling with zero borders (fixed in the
@@ -75,21 +59,11 @@ def fcn(
     ('fc7', 'pool4', 'pool3')
     """
     if form not in LEVELS:
-        raise ValueError(
-            complaint("fcn", "unknown form", got=repr(form), expected=", ".join(map(repr, LEVELS)), fix='fcn("8s")')
-        )
+        raise ValueError(complaint("fcn", "unknown form", got=repr(form), expected=", ".join(map(repr, LEVELS)),
+                                   fix='fcn("8s")'))
     backbone = VGG16(width=width, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
-    head = FCNHead(
-        backbone.features,
-        classes,
-        levels=LEVELS[form],
-        upsampling=upsampling,
-        border="zero",
-        scales=AT_ONCE if at_once else None,
-        dtype=dtype,
-        param_dtype=param_dtype,
-        rngs=rngs,
-    )
+    head = FCNHead(backbone.features, classes, levels=LEVELS[form], upsampling=upsampling, border="zero",
+                   scales=AT_ONCE if at_once else None, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
     return Segmenter(backbone, head)
 
 

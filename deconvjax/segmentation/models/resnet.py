@@ -27,33 +27,18 @@ class Bottleneck(nnx.Module):
     (1, 5, 5, 16)
     """
 
-    def __init__(
-        self,
-        channels: int,
-        width: int,
-        *,
-        stride: int = 1,
-        dilation: int = 1,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, channels: int, width: int, *, stride: int = 1, dilation: int = 1, dtype: Any = None,
+                 param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         outer = EXPANSION * width
-        self.convs = nnx.List(
-            [
-                Conv(channels, width, (1, 1), use_bias=False, **options),
-                Conv(
-                    width, width, (3, 3), stride, padding=dilation, kernel_dilation=dilation, use_bias=False, **options
-                ),
-                Conv(width, outer, (1, 1), use_bias=False, **options),
-            ]
-        )
+        self.convs = nnx.List([
+            Conv(channels, width, (1, 1), use_bias=False, **options),
+            Conv(width, width, (3, 3), stride, padding=dilation, kernel_dilation=dilation, use_bias=False, **options),
+            Conv(width, outer, (1, 1), use_bias=False, **options)])
         self.norms = nnx.List([_norm(n, options) for n in (width, width, outer)])
         shortcut = stride > 1 or channels != outer
         self.shortcut = nnx.data(
-            Conv(channels, outer, (1, 1), stride, padding=0, use_bias=False, **options) if shortcut else None
-        )
+            Conv(channels, outer, (1, 1), stride, padding=0, use_bias=False, **options) if shortcut else None)
         self.shortcut_norm = nnx.data(_norm(outer, options) if shortcut else None)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -84,20 +69,11 @@ class ResNet(nnx.Module):
     (1, 5, 5, 2048)
     """
 
-    def __init__(
-        self,
-        depth: int | Sequence[int] = 50,
-        *,
-        width: int = 64,
-        dilated: bool = True,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, depth: int | Sequence[int] = 50, *, width: int = 64, dilated: bool = True, dtype: Any = None,
+                 param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         if isinstance(depth, int) and depth not in BLOCKS or not isinstance(depth, int) and len(depth) != 4:
-            raise ValueError(
-                complaint("ResNet", "unknown depth", got=depth, expected="50, 101 or four numbers", fix="ResNet(50)")
-            )
+            raise ValueError(complaint("ResNet", "unknown depth", got=depth, expected="50, 101 or four numbers",
+                                       fix="ResNet(50)"))
         counts = BLOCKS[depth] if isinstance(depth, int) else tuple(depth)
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         self.conv1 = Conv(3, width, (7, 7), 2, padding=3, use_bias=False, **options)
@@ -110,20 +86,9 @@ class ResNet(nnx.Module):
             if dilated and stage >= 2:
                 dilation, stride = dilation * stride, 1
             inner = width << stage
-            stages.append(
-                nnx.List(
-                    [
-                        Bottleneck(
-                            channels if place == 0 else EXPANSION * inner,
-                            inner,
-                            stride=stride if place == 0 else 1,
-                            dilation=before if place == 0 else dilation,
-                            **options,
-                        )
-                        for place in range(count)
-                    ]
-                )
-            )
+            stages.append(nnx.List([
+                Bottleneck(channels if place == 0 else EXPANSION * inner, inner, stride=stride if place == 0 else 1,
+                           dilation=before if place == 0 else dilation, **options) for place in range(count)]))
             channels, grid = EXPANSION * inner, grid.after(stride=stride)
             features[f"layer{stage + 1}"] = Feature(channels, grid)
         self.stages = nnx.List(stages)
@@ -153,16 +118,8 @@ class ConvHead(nnx.Module):
     (1, 5, 5, 21)
     """
 
-    def __init__(
-        self,
-        channels: int,
-        classes: int,
-        *,
-        dropout: float = 0.1,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, channels: int, classes: int, *, dropout: float = 0.1, dtype: Any = None,
+                 param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         self.conv = Conv(channels, channels // 4, (3, 3), padding=1, use_bias=False, **options)
         self.norm = _norm(channels // 4, options)
@@ -190,17 +147,8 @@ class FCNResNet(nnx.Module):
     (2, 33, 40, 21)
     """
 
-    def __init__(
-        self,
-        depth: int | Sequence[int] = 50,
-        classes: int = 21,
-        *,
-        auxiliary: bool = False,
-        width: int = 64,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, depth: int | Sequence[int] = 50, classes: int = 21, *, auxiliary: bool = False, width: int = 64,
+                 dtype: Any = None, param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         self.backbone = ResNet(depth, width=width, **options)
         features = self.backbone.features
@@ -214,28 +162,14 @@ class FCNResNet(nnx.Module):
     def auxiliary_logits(self, images: jax.Array) -> jax.Array:
         """What the auxiliary head says of "layer3", at the size of the images."""
         if self.auxiliary is None:
-            raise ValueError(
-                complaint(
-                    "FCNResNet",
-                    "there is no auxiliary head",
-                    got="auxiliary=False",
-                    expected="auxiliary=True",
-                    fix="build the model with auxiliary=True",
-                )
-            )
+            raise ValueError(complaint("FCNResNet", "there is no auxiliary head", got="auxiliary=False",
+                                       expected="auxiliary=True", fix="build the model with auxiliary=True"))
         return self._logits(self.auxiliary, images, "layer3")
 
     def _logits(self, head: ConvHead, images: jax.Array, level: str) -> jax.Array:
         if images.ndim < 3:
-            raise ShapeError(
-                complaint(
-                    "FCNResNet",
-                    "images have too few axes",
-                    got=f"shape {images.shape}",
-                    expected="(*batch, H, W, channels)",
-                    fix="add the channel axis",
-                )
-            )
+            raise ShapeError(complaint("FCNResNet", "images have too few axes", got=f"shape {images.shape}",
+                                       expected="(*batch, H, W, channels)", fix="add the channel axis"))
         scores = head(self.backbone(images)[level])
         factors = [Fraction(images.shape[axis], scores.shape[axis]) for axis in (-3, -2)]
         return resize(factors, "bilinear", border="edge", axes=(-3, -2))(scores)

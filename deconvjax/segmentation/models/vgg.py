@@ -36,16 +36,8 @@ class VGG16(nnx.Module):
     (1, 2, 2, 64)
     """
 
-    def __init__(
-        self,
-        *,
-        pad: int = 100,
-        width: float = 1.0,
-        dropout: float = 0.5,
-        dtype: Any = None,
-        param_dtype: Any = jnp.float32,
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, *, pad: int = 100, width: float = 1.0, dropout: float = 0.5, dtype: Any = None,
+                 param_dtype: Any = jnp.float32, rngs: nnx.Rngs):
         options = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
         convs, names, channels, grid, features = [], [], 3, Grid(), {}
         for stage, (full, count) in enumerate(STAGES, 1):

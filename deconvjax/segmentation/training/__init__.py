@@ -7,14 +7,6 @@ from deconvjax.segmentation.training.loop import TrainingError, train
 from deconvjax.segmentation.training.state import State, Trainer, forward
 
 __all__ = [
-    "CheckpointError",
-    "Checkpoints",
-    "Config",
-    "Inference",
-    "State",
-    "Trainer",
-    "TrainingError",
-    "evaluate",
-    "forward",
+    "CheckpointError", "Checkpoints", "Config", "Inference", "State", "Trainer", "TrainingError", "evaluate", "forward",
     "train",
 ]

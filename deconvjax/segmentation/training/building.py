@@ -30,31 +30,24 @@ def datasets(config: Config) -> tuple[Dataset, Dataset]:
     """(training, validation)."""
     if config.data == "digits":
         size = (config.crop, config.crop)
-        return (
-            Digits("train", size=size, count=1 << 20, seed=config.seed),
-            Digits("validation", size=size, count=config.validation_count),
-        )
+        return (Digits("train", size=size, count=1 << 20, seed=config.seed),
+                Digits("validation", size=size, count=config.validation_count))
     find: Callable[..., Dataset] = folder if config.data == "folder" else voc
-    return (
-        find(config.root, config.split, strict=config.strict),
-        find(config.root, config.validation_split, strict=config.strict),
-    )
+    return (find(config.root, config.split, strict=config.strict),
+            find(config.root, config.validation_split, strict=config.strict))
 
 
 def model(config: Config, classes: int) -> Segmenter:
     """A fresh model, its numbers fixed by the seed."""
     rngs = nnx.Rngs(config.seed)
     dtype = jnp.bfloat16 if config.precision == "bfloat16" else None
-    make: dict[str, Callable[..., Any]] = {
-        "tiny": TinyBackbone,
-        "vgg16": VGG16,
-        "resnet50": partial(ResNet, 50, dilated=False),
-    }
+    make: dict[str, Callable[..., Any]] = {"tiny": TinyBackbone, "vgg16": VGG16,
+                                           "resnet50": partial(ResNet, 50, dilated=False)}
     backbone = make[config.model](dtype=dtype, rngs=rngs)
     levels = _LEVELS[config.model]
     options: dict[str, Any] = {"upsampling": config.upsampling, "dtype": dtype, "rngs": rngs}
     if config.head in _FCN:
-        head: Any = FCNHead(backbone.features, classes, levels=levels[: _FCN[config.head]], **options)
+        head: Any = FCNHead(backbone.features, classes, levels=levels[:_FCN[config.head]], **options)
     elif config.head == "unet":
         widths = tuple(backbone.features[name].channels for name in levels[1:])
         head = UNetDecoder(backbone.features, classes, levels=levels, widths=widths, **options)
@@ -98,9 +91,8 @@ def optimizer(config: Config) -> optax.GradientTransformation:
     rules = {
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay, mask=decays),
         "adam": lambda: optax.adam(rate),
-        "sgd": lambda: optax.chain(
-            optax.add_decayed_weights(config.weight_decay, decays), optax.sgd(rate, momentum=0.9)
-        ),
+        "sgd": lambda: optax.chain(optax.add_decayed_weights(config.weight_decay, decays),
+                                   optax.sgd(rate, momentum=0.9)),
     }
     return optax.chain(optax.clip_by_global_norm(config.clip), rules[config.optimizer]())
 
@@ -108,10 +100,7 @@ def optimizer(config: Config) -> optax.GradientTransformation:
 def loss(config: Config) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(logits, labels) -> scalar."""
     simple: dict[str, Callable[..., jax.Array]] = {
-        "cross_entropy": losses.cross_entropy,
-        "focal": losses.focal,
-        "dice": losses.dice,
-        "jaccard": losses.jaccard,
+        "cross_entropy": losses.cross_entropy, "focal": losses.focal, "dice": losses.dice, "jaccard": losses.jaccard,
         "lovasz": losses.lovasz_softmax,
     }
     if config.loss in simple:

@@ -54,42 +54,26 @@ class Checkpoints:
             record = json.loads(path.read_text("utf-8"))
             return Config.from_json(json.dumps(record["config"])), tuple(record["classes"])
         except (OSError, KeyError, json.JSONDecodeError) as problem:
-            raise CheckpointError(
-                complaint(
-                    "checkpoint",
-                    "this folder holds no run",
-                    got=f"{path}: {problem}",
-                    expected="a folder that `train --out` wrote",
-                    fix="check --run",
-                )
-            ) from problem
+            raise CheckpointError(complaint("checkpoint", "this folder holds no run", got=f"{path}: {problem}",
+                                            expected="a folder that `train --out` wrote",
+                                            fix="check --run")) from problem
 
     def save(self, which: str, state: State, score: float | None = None) -> None:
         """Write `state` as the newest of `which` ("last" or "best")."""
         try:
             with self._manager(which, keep=2 if which == "last" else 1) as manager:
-                manager.save(
-                    int(state.step),
-                    args=ocp.args.Composite(
-                        state=ocp.args.StandardSave(_named(state)), score=ocp.args.JsonSave({"score": score})
-                    ),
-                    force=True,
-                )
+                manager.save(int(state.step), args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(_named(state)), score=ocp.args.JsonSave({"score": score})), force=True)
         except Exception as problem:  # Orbax raises whatever its storage layer met
             full, cause = _full(problem), _cause(problem)
             if not full and cause is None:
                 raise
-            raise CheckpointError(
-                complaint(
-                    "checkpoint",
-                    "could not be written; the last good one is untouched",
-                    got=str(cause or problem).splitlines()[0],
-                    expected=f"room in {self.out}" if full else f"a folder that can be written: {self.out}",
-                    fix="free some space and start again: the run resumes"
-                    if full
-                    else "mend the folder and start again: the run resumes",
-                )
-            ) from problem
+            raise CheckpointError(complaint(
+                "checkpoint", "could not be written; the last good one is untouched",
+                got=str(cause or problem).splitlines()[0],
+                expected=f"room in {self.out}" if full else f"a folder that can be written: {self.out}",
+                fix="free some space and start again: the run resumes" if full else
+                "mend the folder and start again: the run resumes")) from problem
 
     def newest(self, which: str = "last") -> int | None:
         """Step of the newest checkpoint, None where there is none."""
@@ -121,23 +105,14 @@ class Checkpoints:
                     problems.append(f"step {step}: {str(problem).splitlines()[0]:.120}")
                     continue
                 return _unnamed(found, like, f"{self.out / which}/{step}")
-        raise CheckpointError(
-            complaint(
-                "checkpoint",
-                "no checkpoint could be read",
-                got="; ".join(problems) or f"no step in {self.out / which}",
-                expected="a complete checkpoint",
-                fix="train again, or point --run elsewhere",
-            )
-        )
+        raise CheckpointError(complaint("checkpoint", "no checkpoint could be read",
+                                        got="; ".join(problems) or f"no step in {self.out / which}",
+                                        expected="a complete checkpoint", fix="train again, or point --run elsewhere"))
 
     def _manager(self, which: str, keep: int | None = None) -> Any:
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep,
-            create=keep is not None,
-            enable_async_checkpointing=False,
-            cleanup_tmp_directories=keep is not None,
-        )
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None,
+                                               enable_async_checkpointing=False,
+                                               cleanup_tmp_directories=keep is not None)
         return ocp.CheckpointManager(self.out / which, options=options)
 
 
@@ -155,12 +130,8 @@ def _cause(problem: BaseException) -> OSError | None:
 
 def _full(problem: BaseException) -> bool:
     """Whether the disk or the quota is full, by errno; TensorStore passes the system's error on as its text only."""
-    return any(
-        each.errno in _NO_ROOM
-        if isinstance(each, OSError)
-        else any(os.strerror(code) in str(each) for code in _NO_ROOM)
-        for each in _chain(problem)
-    )
+    return any(each.errno in _NO_ROOM if isinstance(each, OSError) else
+               any(os.strerror(code) in str(each) for code in _NO_ROOM) for each in _chain(problem))
 
 
 def _named(state: State) -> dict[str, Any]:
@@ -175,15 +146,10 @@ def _unnamed(found: dict[str, Any], like: State, where: str) -> State:
     given = {name: np.shape(array) for name, array in found.items()}
     if wanted != given:
         odd = sorted(name for name in {*wanted, *given} if wanted.get(name) != given.get(name))
-        raise CheckpointError(
-            complaint(
-                where,
-                "a checkpoint of another model",
-                got=f"{odd[0]}: {given.get(odd[0], 'absent')}",
-                expected=f"{wanted.get(odd[0], 'absent')} ({len(odd)} arrays differ)",
-                fix="use the config the checkpoint was trained with",
-            )
-        )
+        raise CheckpointError(complaint(where, "a checkpoint of another model",
+                                        got=f"{odd[0]}: {given.get(odd[0], 'absent')}",
+                                        expected=f"{wanted.get(odd[0], 'absent')} ({len(odd)} arrays differ)",
+                                        fix="use the config the checkpoint was trained with"))
     leaves = [_like(found[_name(path)], leaf) for path, leaf in flat]
     return jax.tree_util.tree_unflatten(structure, leaves)
 

@@ -22,32 +22,17 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 HELP: dict[str, str] = {
     "data": "digit scenes (no download), a folder of images/ and masks/, or PASCAL VOC's layout",
-    "root": "folder of the data set",
-    "split": "what is trained on",
-    "validation_split": "what is scored",
-    "strict": "refuse files that cannot be used instead of skipping them",
-    "model": "backbone",
+    "root": "folder of the data set", "split": "what is trained on", "validation_split": "what is scored",
+    "strict": "refuse files that cannot be used instead of skipping them", "model": "backbone",
     "weights": "a .pth or .safetensors file of torchvision's for the backbone to start from",
-    "head": "segmentation head",
-    "upsampling": "bilinear and fixed, or learned: one kernel a channel, or a full one",
-    "steps": "optimizer steps",
-    "batch": "images a step",
-    "crop": "side of what is learned from",
-    "flip": "mirror half of the images",
-    "scale": "scale jitter, in octaves",
-    "loss": "loss over pixels",
-    "optimizer": "update rule",
-    "schedule": "learning rate after the warm-up",
-    "learning_rate": "its largest value",
-    "warmup": "steps of linear warm-up",
-    "weight_decay": "of kernels",
-    "clip": "largest norm of the gradient",
-    "precision": "of activations; parameters stay float32",
-    "ema": "decay of the averaged parameters that predict",
-    "accumulate": "parts a batch is computed in",
-    "evaluate_every": "steps between scores",
-    "save_every": "steps between checkpoints",
-    "validation_count": "digit scenes scored",
+    "head": "segmentation head", "upsampling": "bilinear and fixed, or learned: one kernel a channel, or a full one",
+    "steps": "optimizer steps", "batch": "images a step", "crop": "side of what is learned from",
+    "flip": "mirror half of the images", "scale": "scale jitter, in octaves", "loss": "loss over pixels",
+    "optimizer": "update rule", "schedule": "learning rate after the warm-up", "learning_rate": "its largest value",
+    "warmup": "steps of linear warm-up", "weight_decay": "of kernels", "clip": "largest norm of the gradient",
+    "precision": "of activations; parameters stay float32", "ema": "decay of the averaged parameters that predict",
+    "accumulate": "parts a batch is computed in", "evaluate_every": "steps between scores",
+    "save_every": "steps between checkpoints", "validation_count": "digit scenes scored",
     "seed": "of everything random",
 }
 
@@ -92,46 +77,19 @@ class Config:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(
-                    complaint(
-                        f"--{name.replace('_', '-')}",
-                        "unknown choice",
-                        got=repr(getattr(self, name)),
-                        expected=", ".join(allowed),
-                        fix=f"use {allowed[0]}",
-                    )
-                )
+                raise ValueError(complaint(f"--{name.replace('_', '-')}", "unknown choice",
+                                           got=repr(getattr(self, name)), expected=", ".join(allowed),
+                                           fix=f"use {allowed[0]}"))
         for name in ("steps", "batch", "crop", "accumulate", "evaluate_every", "save_every", "validation_count"):
             if getattr(self, name) < 1:
-                raise ValueError(
-                    complaint(
-                        f"--{name.replace('_', '-')}",
-                        "must be at least 1",
-                        got=getattr(self, name),
-                        expected="a positive int",
-                        fix="leave it out for the default",
-                    )
-                )
+                raise ValueError(complaint(f"--{name.replace('_', '-')}", "must be at least 1", got=getattr(self, name),
+                                           expected="a positive int", fix="leave it out for the default"))
         if self.weights and self.model == "tiny":
-            raise ValueError(
-                complaint(
-                    "--weights",
-                    "nobody has trained this model before",
-                    got="--model tiny",
-                    expected="vgg16 or resnet50",
-                    fix="--model vgg16",
-                )
-            )
+            raise ValueError(complaint("--weights", "nobody has trained this model before", got="--model tiny",
+                                       expected="vgg16 or resnet50", fix="--model vgg16"))
         if self.data != "digits" and not self.root:
-            raise ValueError(
-                complaint(
-                    "--root",
-                    "this data set lives in a folder",
-                    got="no --root",
-                    expected=f"the folder of {self.data}",
-                    fix="--root DIR",
-                )
-            )
+            raise ValueError(complaint("--root", "this data set lives in a folder", got="no --root",
+                                       expected=f"the folder of {self.data}", fix="--root DIR"))
 
     def to_json(self) -> str:
         """As JSON text."""
@@ -143,13 +101,6 @@ class Config:
         found: dict[str, Any] = json.loads(text)
         odd = set(found) - {field.name for field in dataclasses.fields(cls)}
         if odd:
-            raise ValueError(
-                complaint(
-                    "config",
-                    "keys of another version",
-                    got=", ".join(sorted(odd)),
-                    expected="the keys of this version's Config",
-                    fix="remove them",
-                )
-            )
+            raise ValueError(complaint("config", "keys of another version", got=", ".join(sorted(odd)),
+                                       expected="the keys of this version's Config", fix="remove them"))
         return cls(**found)

@@ -38,23 +38,13 @@ def run(options: argparse.Namespace) -> int:
     changes = {"root": options.root or config.root, "validation_split": options.split or config.validation_split}
     _, dataset = building.datasets(dataclasses.replace(config, **changes))
     if dataset.classes != classes:
-        raise DataError(
-            complaint(
-                "evaluate",
-                "the data set has other classes than the model",
-                got=f"{len(dataset.classes)}: {', '.join(dataset.classes[:6])} ...",
-                expected=f"{len(classes)}: {', '.join(classes[:6])} ...",
-                fix="score on data labelled as the training data was",
-            )
-        )
+        raise DataError(complaint("evaluate", "the data set has other classes than the model",
+                                  got=f"{len(dataset.classes)}: {', '.join(dataset.classes[:6])} ...",
+                                  expected=f"{len(classes)}: {', '.join(classes[:6])} ...",
+                                  fix="score on data labelled as the training data was"))
     inference = Inference(options.window, tuple(options.scales), options.flip)
-    matrix = evaluate(
-        forward(trainer, state),
-        dataset,
-        batch=config.batch,
-        inference=inference,
-        watch=lambda it: tqdm(it, unit="image"),
-    )
+    matrix = evaluate(forward(trainer, state), dataset, batch=config.batch, inference=inference,
+                      watch=lambda it: tqdm(it, unit="image"))
     for name, iu in zip(classes, matrix.class_iu(), strict=True):
         print(f"{name:>16} {iu:.4f}")
     print(", ".join(f"{name} {value:.4f}" for name, value in matrix.summary().items()))

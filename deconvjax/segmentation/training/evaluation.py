@@ -65,14 +65,8 @@ class Inference:
         return (total / count)[: image.shape[0], : image.shape[1]]
 
 
-def evaluate(
-    forward: Forward,
-    dataset: Dataset,
-    *,
-    batch: int = 8,
-    inference: Inference | None = None,
-    watch: Callable[[Iterable], Iterable] = lambda it: it,
-) -> ConfusionMatrix:
+def evaluate(forward: Forward, dataset: Dataset, *, batch: int = 8, inference: Inference | None = None,
+             watch: Callable[[Iterable], Iterable] = lambda it: it) -> ConfusionMatrix:
     """H[t, p] = number of pixels of class t that were read as p, over every sample of `dataset`.
 
     Args:

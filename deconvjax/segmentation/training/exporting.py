@@ -12,15 +12,8 @@ from jax import export
 from deconvjax.segmentation.training.state import State, Trainer
 
 
-def export_model(
-    trainer: Trainer,
-    state: State,
-    path: str | Path,
-    *,
-    size: tuple[int, int],
-    batch: int = 1,
-    platforms: Sequence[str] | None = None,
-) -> Path:
+def export_model(trainer: Trainer, state: State, path: str | Path, *, size: tuple[int, int], batch: int = 1,
+                 platforms: Sequence[str] | None = None) -> Path:
     """Write images float32 (batch, H, W, 3) in [0, 1] -> logits float32 (batch, H, W, classes).
 
     The file holds the averaged parameters and the program for `platforms` (JAX's names; None is this machine's). It

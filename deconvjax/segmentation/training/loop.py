@@ -34,15 +34,8 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, 
     """
     training, validation = building.datasets(config)
     if config.batch % config.accumulate:
-        raise ValueError(
-            complaint(
-                "--accumulate",
-                "the batch is divided into parts",
-                got=f"{config.accumulate} parts",
-                expected=f"a divisor of the batch of {config.batch}",
-                fix="use --accumulate 1",
-            )
-        )
+        raise ValueError(complaint("--accumulate", "the batch is divided into parts", got=f"{config.accumulate} parts",
+                                   expected=f"a divisor of the batch of {config.batch}", fix="use --accumulate 1"))
     trainer = trainer_of(config, len(training.classes))
     checkpoints = Checkpoints(out)
     state = _start(trainer, checkpoints, config, training.classes)
@@ -86,15 +79,9 @@ def _start(trainer: Trainer, checkpoints: Checkpoints, config: Config, classes: 
     differ = [name for name, value in vars(config).items() if name != "steps" and getattr(before, name) != value]
     if differ or names != classes:
         what = differ[0] if differ else "classes"
-        raise CheckpointError(
-            complaint(
-                "train",
-                f"{checkpoints.out} holds another run",
-                got=f"another {what}",
-                expected="the config it was started with",
-                fix="choose another --out, or give the same options to resume",
-            )
-        )
+        raise CheckpointError(complaint("train", f"{checkpoints.out} holds another run", got=f"another {what}",
+                                        expected="the config it was started with",
+                                        fix="choose another --out, or give the same options to resume"))
     return checkpoints.load(state)
 
 
@@ -102,15 +89,9 @@ def _finite(loss: float, step: int, checkpoints: Checkpoints) -> float:
     if math.isfinite(loss):
         return loss
     kept = checkpoints.newest()
-    raise TrainingError(
-        complaint(
-            "train",
-            f"the loss is {loss} at step {step}",
-            got=f"last good checkpoint: step {kept if kept else 'none'}",
-            expected="a finite loss",
-            fix="lower --learning-rate, raise --warmup, or use --precision float32",
-        )
-    )
+    raise TrainingError(complaint(
+        "train", f"the loss is {loss} at step {step}", got=f"last good checkpoint: step {kept if kept else 'none'}",
+        expected="a finite loss", fix="lower --learning-rate, raise --warmup, or use --precision float32"))
 
 
 def devices() -> str:

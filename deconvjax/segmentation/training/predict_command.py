@@ -58,13 +58,7 @@ def _pictures(given: list[str]) -> list[Path]:
         found += sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES) if path.is_dir() else [path]
     missing = [str(path) for path in found if not path.is_file()]
     if missing or not found:
-        raise DataError(
-            complaint(
-                "predict",
-                "no picture to read" if not found else "no such file",
-                got=", ".join(missing[:5]) or "an empty list",
-                expected="pictures or folders of them",
-                fix="deconvjax predict --run RUN picture.jpg",
-            )
-        )
+        raise DataError(complaint("predict", "no picture to read" if not found else "no such file",
+                                  got=", ".join(missing[:5]) or "an empty list", expected="pictures or folders of them",
+                                  fix="deconvjax predict --run RUN picture.jpg"))
     return found

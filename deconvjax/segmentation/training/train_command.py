@@ -19,9 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         if isinstance(field.default, bool):
             parser.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default, help=told)
         else:
-            parser.add_argument(
-                name, type=type(field.default), default=field.default, help=told, choices=CHOICES.get(field.name)
-            )
+            parser.add_argument(name, type=type(field.default), default=field.default, help=told,
+                                choices=CHOICES.get(field.name))
 
 
 @refused

@@ -46,7 +46,8 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, np.ndarr
             raise _another(path, f"no entry {key!r}", "one of " + _keys(found), "name an entry that is there")
         found = found[key]
     if not isinstance(found, Mapping) or not found:
-        raise _another(path, f"a {type(found).__name__}", "names and tensors", "torch.save(model.state_dict(), path)")
+        raise _another(path, f"a {type(found).__name__}", "names and tensors",
+                       "torch.save(model.state_dict(), path)")
     odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
     if odd:
         inside = next((name for name in odd if isinstance(found[name], Mapping)), None)
@@ -60,6 +61,5 @@ def _keys(found: object) -> str:
 
 
 def _another(path: Path, got: str, expected: str, fix: str) -> WeightError:
-    return WeightError(
-        complaint("read_weights", f"{path.name} is not a state_dict", got=got, expected=expected, fix=fix)
-    )
+    return WeightError(complaint("read_weights", f"{path.name} is not a state_dict", got=got, expected=expected,
+                                 fix=fix))

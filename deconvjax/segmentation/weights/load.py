@@ -74,26 +74,14 @@ def load_weights(model: Any, arrays: Mapping[str, np.ndarray]) -> Report:
     left = [name for name in arrays if name not in slots and any(map(name.startswith, optional))]
     left += [name for name in arrays if name not in slots and name.endswith(".num_batches_tracked")]
     unexpected = [name for name in arrays if name not in slots and name not in left]
-    odd = [
-        f"{name} {_described(arrays[name])} (needs {slots[name].shape})"
-        for name in slots
-        if name in wanted and not _fits(arrays[name], slots[name])
-    ]
-    problems = [
-        f"{word}: {_listed(names)}"
-        for word, names in (("missing", missing), ("unexpected", unexpected), ("of the wrong shape or kind", odd))
-        if names
-    ]
+    odd = [f"{name} {_described(arrays[name])} (needs {slots[name].shape})" for name in slots
+           if name in wanted and not _fits(arrays[name], slots[name])]
+    problems = [f"{word}: {_listed(names)}" for word, names in
+                (("missing", missing), ("unexpected", unexpected), ("of the wrong shape or kind", odd)) if names]
     if problems:
-        raise WeightError(
-            complaint(
-                "load_weights",
-                f"the file does not fit {type(model).__name__}",
-                got="; ".join(problems),
-                expected=f"{len(slots)} arrays of its layers",
-                fix=_fix(arrays, missing),
-            )
-        )
+        raise WeightError(complaint("load_weights", f"the file does not fit {type(model).__name__}",
+                                    got="; ".join(problems), expected=f"{len(slots)} arrays of its layers",
+                                    fix=_fix(arrays, missing)))
     for name, slot in slots.items():
         slot.variable[...] = jnp.asarray(slot.turn(np.asarray(arrays[name])), slot.variable[...].dtype)
     return Report(tuple(slots), tuple(dict.fromkeys(left)))
@@ -119,15 +107,8 @@ def _slots(model: Any, arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Slot
         if model.auxiliary is None:
             return slots, ("aux_classifier.",)
         return slots | _head(model.auxiliary, "aux_classifier."), ()
-    raise TypeError(
-        complaint(
-            "load_weights",
-            "no names are known for this model",
-            got=type(model).__name__,
-            expected="VGG16, ResNet or FCNResNet",
-            fix="lay the arrays into its parameters yourself",
-        )
-    )
+    raise TypeError(complaint("load_weights", "no names are known for this model", got=type(model).__name__,
+                              expected="VGG16, ResNet or FCNResNet", fix="lay the arrays into its parameters yourself"))
 
 
 def _vgg(net: VGG16, caffe: bool) -> tuple[dict[str, Slot], tuple[str, ...]]:
@@ -181,10 +162,8 @@ def _bias(conv: Any, name: str) -> dict[str, Slot]:
 
 def _norm(norm: nnx.BatchNorm, name: str) -> dict[str, Slot]:
     places = {"weight": norm.scale, "bias": norm.bias, "running_mean": norm.mean, "running_var": norm.var}
-    return {
-        f"{name}.{word}": Slot(variable, tuple(variable.shape), lambda v: v)  # type: ignore[union-attr]
-        for word, variable in places.items()
-    }
+    return {f"{name}.{word}": Slot(variable, tuple(variable.shape), lambda v: v)  # type: ignore[union-attr]
+            for word, variable in places.items()}
 
 
 def _fits(array: np.ndarray, slot: Slot) -> bool:

@@ -27,7 +27,8 @@ class Normalization:
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # torchvision's models
 
 
-def absorb_normalization(conv: Any, norm: nnx.BatchNorm | None = None, normalization: Normalization = IMAGENET) -> None:
+def absorb_normalization(conv: Any, norm: nnx.BatchNorm | None = None,
+                         normalization: Normalization = IMAGENET) -> None:
     """conv((v - mean)/std) = conv'(2 v - 1): the first layer reads images in [-1, 1] as `Trainer` gives them.
 
     k'[..., c, o] = k[..., c, o]/(2 std[c]),  b'[o] = b[o] + sum_{j, c} k[j, c, o] (1/2 - mean[c])/std[c]
@@ -44,15 +45,10 @@ def absorb_normalization(conv: Any, norm: nnx.BatchNorm | None = None, normaliza
     kernel = np.asarray(conv.kernel[...], np.float64)
     mean, std = (np.asarray(each, np.float64) for each in (normalization.mean, normalization.std))
     if kernel.shape[-2] != len(mean) or len(mean) != len(std) or (conv.bias is None and norm is None):
-        raise ShapeError(
-            complaint(
-                "absorb_normalization",
-                "the layer cannot take it in",
-                got=f"{kernel.shape[-2]} channels, {'no ' * (conv.bias is None)}bias",
-                expected=f"{len(mean)} channels, and a bias or a batch norm behind",
-                fix="normalise the images instead",
-            )
-        )
+        raise ShapeError(complaint("absorb_normalization", "the layer cannot take it in",
+                                   got=f"{kernel.shape[-2]} channels, {'no ' * (conv.bias is None)}bias",
+                                   expected=f"{len(mean)} channels, and a bias or a batch norm behind",
+                                   fix="normalise the images instead"))
     shift = (0.5 - mean) / std @ kernel.reshape(-1, *kernel.shape[-2:]).sum(0)
     place, moved = (conv.bias, shift) if conv.bias is not None else (norm.mean, -shift)  # type: ignore[union-attr]
     place[...] = jnp.asarray(np.asarray(place[...], np.float64) + moved, place[...].dtype)

@@ -22,17 +22,9 @@ from deconvjax.errors import complaint
 from deconvjax.segmentation.weights.errors import WeightError
 
 STORAGES: dict[str, Any] = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": ml_dtypes.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-    "ComplexFloatStorage": np.complex64,
+    "DoubleStorage": np.float64, "FloatStorage": np.float32, "HalfStorage": np.float16,
+    "BFloat16Storage": ml_dtypes.bfloat16, "LongStorage": np.int64, "IntStorage": np.int32, "ShortStorage": np.int16,
+    "CharStorage": np.int8, "ByteStorage": np.uint8, "BoolStorage": np.bool_, "ComplexFloatStorage": np.complex64,
     "ComplexDoubleStorage": np.complex128,
 }
 MAGIC = 0x1950A86A20F9469CFC6C  # opens the stream of pickles
@@ -124,63 +116,28 @@ def read_torch(path: Path) -> Any:
     try:
         return _zipped(path) if zipfile.is_zipfile(path) else _stream(path)
     except _Refused as error:
-        raise WeightError(
-            complaint(
-                "read_weights",
-                f"{path.name} holds more than tensors",
-                got=str(error),
-                expected="a state_dict: names and tensors",
-                fix="save only the weights: torch.save(model.state_dict(), path)",
-            )
-        ) from None
-    except (
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-        EOFError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        MemoryError,
-        OverflowError,
-    ) as error:
+        raise WeightError(complaint("read_weights", f"{path.name} holds more than tensors", got=str(error),
+                                    expected="a state_dict: names and tensors",
+                                    fix="save only the weights: torch.save(model.state_dict(), path)")) from None
+    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, IndexError, AttributeError, TypeError,
+            ValueError, MemoryError, OverflowError) as error:
         if isinstance(error, WeightError):
             raise
-        raise WeightError(
-            complaint(
-                "read_weights",
-                f"{path.name} is not a whole torch file",
-                got=str(error),
-                expected="what torch.save writes",
-                fix="fetch or write the file again",
-            )
-        ) from error
+        raise WeightError(complaint("read_weights", f"{path.name} is not a whole torch file", got=str(error),
+                                    expected="what torch.save writes", fix="fetch or write the file again")) from error
 
 
 def _zipped(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         names = {name.partition("/")[2]: name for name in archive.namelist()}
         if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-            raise WeightError(
-                complaint(
-                    "read_weights",
-                    f"{path.name} is a TorchScript program",
-                    got="compiled code",
-                    expected="a state_dict",
-                    fix="torch.save(torch.jit.load(path).state_dict(), new_path)",
-                )
-            )
+            raise WeightError(complaint("read_weights", f"{path.name} is a TorchScript program", got="compiled code",
+                                        expected="a state_dict", fix="torch.save(torch.jit.load(path).state_dict(), "
+                                        "new_path)"))
         if "data.pkl" not in names:
-            raise WeightError(
-                complaint(
-                    "read_weights",
-                    f"{path.name} is a zip, but not torch's",
-                    got=", ".join(sorted(names)[:4]) or "an empty archive",
-                    expected="data.pkl",
-                    fix="give the file that torch.save wrote",
-                )
-            )
+            raise WeightError(complaint("read_weights", f"{path.name} is a zip, but not torch's",
+                                        got=", ".join(sorted(names)[:4]) or "an empty archive", expected="data.pkl",
+                                        fix="give the file that torch.save wrote"))
         order = archive.read(names["byteorder"]).decode() if "byteorder" in names else "little"
 
         def fetch(key: str, dtype: np.dtype, size: int) -> np.ndarray:
@@ -214,15 +171,9 @@ def _stream(path: Path) -> Any:
 
     with path.open("rb") as stream:
         if _load(stream) != MAGIC:
-            raise WeightError(
-                complaint(
-                    "read_weights",
-                    f"{path.name} is not a file of torch.save",
-                    got="another pickle, or torch's tar of 2016",
-                    expected="a zip or a stream",
-                    fix="in torch: torch.save(torch.load(path, weights_only=True), new_path)",
-                )
-            )
+            raise WeightError(complaint("read_weights", f"{path.name} is not a file of torch.save",
+                                        got="another pickle, or torch's tar of 2016", expected="a zip or a stream",
+                                        fix="in torch: torch.save(torch.load(path, weights_only=True), new_path)"))
         _load(stream)
         machine = _load(stream)
         saved = Restricted(stream, promise).load()
