@@ -44,6 +44,11 @@ class Comb:
         return (self.count - 1) * self.step + self.span
 
     @property
+    def border(self) -> tuple[int, int]:
+        """Zeros to put before and after the samples (crops where negative): every window then lies inside."""
+        return self.pad, self.reach - self.pad - self.size
+
+    @property
     def plain(self) -> bool:
         """True where the table is the taps in order."""
         return self.phases == 1 and [row[0] for row in self.table] == list(range(self.window))

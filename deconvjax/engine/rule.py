@@ -139,13 +139,11 @@ def _cpu_dense(p: Problem) -> tuple[str, ...]:
     gathered = width * p.cin  # numbers that `columns` copies per place, and that `blocks` adds up per place
     scattered = near * phases * p.cout
     products = ("columns", "blocks") if gathered < scattered else ("blocks", "columns")
-    if _grouped_library(p):
-        if p.groups <= FEW and _inside(p):
-            return ("dense",)
-        held = p.batch * math.prod(c.count for c in combs) * scattered * p.dtype.itemsize
-        return ("blocks", "direct") if held <= 2 * CACHED else ("direct",) if _inside(p) else ("convolution",)
     if 1 < p.groups <= FEW and phases == 1 and len(combs) == 2 and p.dtype == np.float32 and _inside(p):
         return ("dense",)
+    if _grouped_library(p):
+        held = p.batch * math.prod(c.count for c in combs) * scattered * p.dtype.itemsize
+        return ("blocks", "direct") if held <= 2 * CACHED else ("direct",) if _inside(p) else ("convolution",)
     if phases == 1:
         return ("direct", "convolution") if _direct(p, combs) else products
     if not _library(p, max(p.cin, p.cout * phases)) or min(p.cin, p.cout) < 8:

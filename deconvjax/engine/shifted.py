@@ -151,22 +151,22 @@ def _framed(x: Array, sides: list[_Side], batch: int, rows: int) -> Array:
     lows = [s.axis.lo for s in sides]
     sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
     x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
-    return _filled(x, 0, batch)
+    return _filled(x, batch)
 
 
 def _turned(y: Array, sides: list[_Side], batch: int, rows: int) -> Array:
     """(Cout, B, *out) with room for the shifts on both ends: the product is fast with the sum last on the left."""
     counts = [rows, *[s.count for s in sides[1:]]]
     widths = [(s.reach, n - s.axis.out) for s, n in zip(sides, counts, strict=True)]
-    y = _filled(fit(y, widths), 0, batch)
+    y = _filled(fit(y, widths), batch)
     return lax.optimization_barrier(jnp.transpose(y, (y.ndim - 1, *range(y.ndim - 1))))
 
 
-def _filled(x: Array, axis: int, size: int) -> Array:
-    """Zeros appended along one axis."""
-    if x.shape[axis] == size:
+def _filled(x: Array, size: int) -> Array:
+    """Images of zeros appended."""
+    if x.shape[0] == size:
         return x
-    widths = [(0, size - n if i == axis else 0, 0) for i, n in enumerate(x.shape)]
+    widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
     return lax.pad(x, jnp.zeros((), x.dtype), widths)
 
 

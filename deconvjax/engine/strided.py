@@ -44,7 +44,7 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     *outer, last = combs
     batch, channels = x.shape[0], x.shape[-1]
     plans = [strips(c) if few(c) else framed(c) for c in outer]
-    x = fit(x, [*[(0, 0) if few(c) else (c.pad, c.reach - c.pad - c.size) for c in outer], (0, 0)])
+    x = fit(x, [*[(0, 0) if few(c) else c.border for c in outer], (0, 0)])
     kernel = jnp.broadcast_to(kernel, (*kernel.shape[:-1], channels))  # one filter for all channels: repeated
     whole = last.size % last.step == 0
     length = last.step if whole else last.size  # samples of one table: a block, or all
@@ -95,8 +95,7 @@ def aligned(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     *outer, last = combs
     rank, channels = len(outer), x.shape[-1]
     blocks = last.count + touched(last) - 1
-    widths = [(c.pad, c.reach - c.pad - c.size) for c in outer]
-    x = fit(x, [*widths, (last.pad, blocks * last.step - last.pad - last.size)])
+    x = fit(x, [*[c.border for c in outer], (last.pad, blocks * last.step - last.pad - last.size)])
     x = x.reshape(*x.shape[:-2], blocks, last.step, channels)
     kernel = comb_taps(_blocks(kernel, last, rank), outer)
     parts = []
