@@ -18,9 +18,9 @@ from benchmarks.allocator import keep_memory
 from benchmarks.report import RESULTS, versions
 from benchmarks.runner import paired
 from deconvjax.axis import Axis
-from deconvjax.engine import Spec, rule
+from deconvjax.engine import Spec, onednn, rule
 from deconvjax.engine.lower import GRADIENTS, STAGES
-from deconvjax.engine.rule import Problem
+from deconvjax.engine.problem import Problem, normalised
 
 SLACK = 1.15
 
@@ -51,7 +51,8 @@ class Point:
         spec = Spec(axes, self.groups).normal
         number = np.dtype(self.dtype)
         return [
-            rule.normalised(Problem(spec, kind, self.batch, self.cin, self.cout, number)) for kind in ("F", "T", "W")
+            normalised(Problem(spec, kind, self.batch, self.cin, self.cout, number, onednn.available()))
+            for kind in ("F", "T", "W")
         ]
 
 

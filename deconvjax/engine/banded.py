@@ -9,6 +9,7 @@ such library and add up one product per `w`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import add
@@ -20,9 +21,10 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import canonical, fit
-from deconvjax.engine.spec import Spec
+from deconvjax.engine.spec import Shape, Spec
 
 BLOCK = 32  # samples per block: whole vector registers; longer blocks hold more zeros
+Pads = list[tuple[int, int]]
 SHORT, LONG = 32, 256  # samples per block of the taps' gradient, which has no library convolution
 
 
@@ -85,22 +87,31 @@ def _blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
+
+    def convolve(source: Array, matrix: Array, strides: Shape, pads: Pads, dilation: Shape) -> Array:
+        if x.dtype == jnp.float32:
+            return lax.conv_general_dilated(
+                source, matrix, strides, pads, dimension_numbers=canonical(1), precision=spec.precision
+            )
+        source = fit(source, pads)
+        count = source.shape[1] - matrix.shape[0] + 1
+        parts = []
+        for w, part in enumerate(matrix):
+            rows = source[:, w : w + count].reshape(-1, matrix.shape[1])
+            parts.append(lax.dot_general(rows, part, (((1,), (0,)), ((), ())), precision=spec.precision))
+        return reduce(add, parts)
+
+    return bands(x, taps, spec, convolve)
+
+
+def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, Shape, Pads, Shape], Array]) -> Array:
+    """F by whichever convolution: `convolve(blocks, matrix, strides, pads, dilation)`."""
     (axis,) = spec.axes
     b = band(axis, BLOCK)
     batch, _, channels = x.shape
     source, missing = _blocks(x, b)
     matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
-    if x.dtype == jnp.float32:
-        y = lax.conv_general_dilated(
-            source, matrix, (1,), [missing], dimension_numbers=canonical(1), precision=spec.precision
-        )
-    else:
-        source = fit(source, [missing])
-        parts = []
-        for w in range(b.near):
-            rows = source[:, w : w + b.count].reshape(-1, b.inputs)
-            parts.append(lax.dot_general(rows, matrix[w], (((1,), (0,)), ((), ())), precision=spec.precision))
-        y = reduce(add, parts)
+    y = convolve(source, matrix, (1,), [missing], (1,))
     y = y.reshape(batch, channels, -1)[:, :, b.skip : b.skip + axis.out]
     return jnp.swapaxes(y, 1, 2)
 

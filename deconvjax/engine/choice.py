@@ -8,9 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from deconvjax.engine.rule import Problem, normalised, pick
+from deconvjax.engine import onednn
+from deconvjax.engine.lower import Target
+from deconvjax.engine.problem import normalised
+from deconvjax.engine.rule import pick
 from deconvjax.engine.spec import Shape, Spec
 
 _override = jax.make_user_context(default_value=None)
@@ -51,5 +53,5 @@ def choose(
     if kind not in ("F", "T", "W"):
         raise ValueError(f"choose: kind must be 'F', 'T' or 'W', got {kind!r}")
     cout = shape[-1] if channels_out is None or spec.scalar else channels_out
-    number = np.dtype("float32") if jnp.dtype(dtype).itemsize == 2 else np.dtype(jnp.dtype(dtype))
-    return pick(normalised(Problem(spec.normal, kind, shape[0], shape[-1], cout, number)), platform)
+    target = Target(platform, platform == "cpu" and onednn.available())
+    return pick(normalised(target.problem(spec.normal, kind, shape[0], shape[-1], cout, jnp.dtype(dtype))), platform)

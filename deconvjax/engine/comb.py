@@ -55,8 +55,8 @@ class Comb:
 
 
 @lru_cache(maxsize=4096)
-def comb(axis: Axis) -> Comb:
-    """The combs of one axis.
+def comb(axis: Axis, aligned: bool = False) -> Comb:
+    """The combs of one axis; `aligned` ones have no skip, and wider windows where the skip narrowed them.
 
     >>> comb(Axis(size=8, window=4, up=2, lo=2, hi=2)).table
     ((1, 0), (3, 2))
@@ -65,7 +65,7 @@ def comb(axis: Axis) -> Comb:
     phases, step = axis.up // common, axis.down // common
     hop = axis.up // math.gcd(axis.dilation, axis.up)  # taps of one comb are `hop` apart
     taps = np.arange(axis.window)
-    choices = range(phases) if phases <= 512 else (0,)
+    choices = range(phases) if phases <= 512 and not aligned else (0,)
     entries = [_entries(axis, phases, skip, taps) for skip in choices]
     skip = min(choices, key=lambda s: (entries[s][1], s))
     rows, _ = entries[skip]

@@ -5,7 +5,10 @@ XLA's CPU backend shapes these choices: `stack` of shifted slices is faster than
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +16,8 @@ from jax import Array, lax
 
 from deconvjax.engine.comb import Comb
 from deconvjax.engine.spec import Spec
+
+BESIDE = 8  # parts joined in one loop, which looks for each number in all of them
 
 
 def canonical(rank: int) -> lax.ConvDimensionNumbers:
@@ -55,6 +60,28 @@ def fit(x: Array, widths: Sequence[tuple[int, int]]) -> Array:
     zeros = [(max(lo, 0), max(hi, 0), 0) for lo, hi in widths]
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *zeros, (0, 0, 0)])
     return lax.optimization_barrier(x)  # else XLA fuses the padding, a branch per element, into every reader
+
+
+def side_by_side(parts: Sequence[Array]) -> Array:
+    """Arrays of one shape joined along the channels: a sum of padded ones, which XLA fuses with what makes the parts.
+
+    A concatenation would read them from memory, where each would have been written before.
+    """
+    if len(parts) > BESIDE:
+        return jnp.concatenate(parts, -1)
+    width, rank, zero = parts[0].shape[-1], parts[0].ndim, jnp.zeros((), parts[0].dtype)
+    edges = [(i * width, (len(parts) - 1 - i) * width, 0) for i in range(len(parts))]
+    return reduce(add, [lax.pad(p, zero, [(0, 0, 0)] * (rank - 1) + [e]) for p, e in zip(parts, edges, strict=True)])
+
+
+def runs(x: Array, count: int, step: int, window: int) -> Array:
+    """(B, *rest, n, C) -> (B, *rest, count, window*C): the windows of the last axis, each a run of memory."""
+    *rest, _, channels = x.shape
+    rows = x.reshape(math.prod(rest), -1)
+    starts = np.arange(count, dtype=np.int32)[:, None] * (step * channels)
+    numbers = lax.GatherDimensionNumbers(offset_dims=(0, 2), collapsed_slice_dims=(), start_index_map=(1,))
+    found = lax.gather(rows, starts, numbers, (rows.shape[0], window * channels), mode="promise_in_bounds")
+    return found.reshape(*rest, count, window * channels)
 
 
 def window_slices(x: Array, starts: Sequence[int], counts: Sequence[int], steps: Sequence[int]) -> Array:

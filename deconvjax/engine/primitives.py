@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes
 
-from deconvjax.engine import lower
+from deconvjax.engine import lower, onednn
 from deconvjax.engine.choice import override
 from deconvjax.engine.spec import Shape, Spec, stage_shape, taps_shape, transpose_shape
 from deconvjax.errors import complaint
@@ -121,9 +121,20 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
     prim.def_abstract_eval(aval)
     ad.defbilinear(prim, left, right)
     batching.primitive_batchers[prim] = batch
-    for platform in (None, "cpu", "cuda", "rocm", "tpu"):
-        fn = _any_mesh(partial(lower.BY_KIND[prim.name], platform=platform or "default"), aval)
-        mlir.register_lowering(prim, mlir.lower_fun(fn, multiple_results=False), platform=platform)
+
+    def lowering(target: lower.Target) -> Callable:
+        return mlir.lower_fun(
+            _any_mesh(partial(lower.BY_KIND[prim.name], target=target), aval), multiple_results=False
+        )
+
+    for platform in (None, "cuda", "rocm", "tpu"):
+        mlir.register_lowering(prim, lowering(lower.Target(platform or "default")), platform=platform)
+    plain, calling = lowering(lower.Target("cpu")), lowering(lower.Target("cpu", onednn=True))
+
+    def on_cpu(context: Any, *operands: Any, **static: Any) -> Any:
+        return (calling if onednn.usable(context) else plain)(context, *operands, **static)
+
+    mlir.register_lowering(prim, on_cpu, platform="cpu")
 
 
 def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]:

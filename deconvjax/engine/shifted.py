@@ -3,7 +3,7 @@
     W[w, r] = sum_m y[m - w] x[m*down + r - lo]        taps j = w*down + r: all w as rows, all r as columns
 
 An axis carries its taps on either side: on y as shifts by whole blocks (x is cut into blocks of `down` samples and
-copied once), or on x as windows (y is copied once). `_sides` splits the axes so that the product is nearly square,
+copied once), or on x as windows (y is copied once). `split` splits the axes so that the product is nearly square,
 which is what it runs fastest at and what copies least. The sum over m is cut into pieces whose two operands stay in
 the caches; a loop adds up their products.
 """
@@ -11,69 +11,18 @@ the caches; a loop adds up their products.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from deconvjax.axis import Axis
-from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.layout import fit
+from deconvjax.engine.sides import Side, filled, framed, split, unfolded, windows
 from deconvjax.engine.spec import Shape, Spec
 
 PIECE = 8 << 20  # bytes of one piece's operands: what stays in the caches
 LEAST = 1 << 20  # bytes that are not worth cutting
 COPY = 18  # multiply-adds in the time of one number copied
-RUN = 16  # numbers: shorter contiguous runs are copied as slowly as these
-SLICES = 64  # more take long to compile
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One axis of the sum: `shifts` of y and `places` of x; tap = shift*places + place, where it exists."""
-
-    axis: Axis
-    on_y: bool
-
-    @property
-    def shifts(self) -> int:
-        """Rows per axis: copies of y."""
-        if not self.on_y:
-            return 1
-        return self.axis.window if self.axis.down == 1 else -(-self.axis.taps // self.axis.down)
-
-    @property
-    def hop(self) -> int:
-        """Blocks from one shift to the next."""
-        return self.axis.dilation if self.axis.down == 1 else 1
-
-    @property
-    def reach(self) -> int:
-        """Blocks from the first shift to the last."""
-        return (self.shifts - 1) * self.hop
-
-    @property
-    def places(self) -> range:
-        """Where in x, relative to the block's start, each column reads."""
-        if self.on_y:
-            return range(self.axis.down)
-        return range(0, self.axis.taps, self.axis.dilation)
-
-    @property
-    def count(self) -> int:
-        """Terms of the sum along this axis."""
-        return self.axis.out + self.reach
-
-    def samples(self, count: int) -> int:
-        """Samples of x that `count` terms read."""
-        return count * self.axis.down if self.on_y else (count - 1) * self.axis.down + self.axis.taps
-
-    @property
-    def taps(self) -> slice:
-        """The taps among shift*places + place."""
-        dense = self.on_y and self.axis.down > 1
-        return slice(0, self.axis.taps, self.axis.dilation) if dense else slice(None)
 
 
 def fits_gradient(spec: Spec) -> bool:
@@ -81,25 +30,11 @@ def fits_gradient(spec: Spec) -> bool:
     return spec.groups is not None and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
 
 
-def _sides(spec: Spec, cin: int, cout: int) -> list[_Side]:
-    """The split of the axes that costs least per term: multiply-adds, numbers copied, and few slices."""
-
-    def price(sides: list[_Side]) -> tuple[bool, float]:
-        shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
-        last = len(sides[-1].places) if sides[-1].on_y else 1  # places that lie side by side
-        slow = max(1.0, RUN / (cin * last))
-        copied = cout * shifts + cin * places * slow
-        return shifts + places // last > SLICES, cout * shifts * cin * places + COPY * copied
-
-    choices = product((True, False), repeat=len(spec.axes))
-    return min(([_Side(a, on) for a, on in zip(spec.axes, c, strict=True)] for c in choices), key=price)
-
-
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     groups = spec.groups or 1
     cin, cout = x.shape[-1] // groups, y.shape[-1] // groups
-    sides = _sides(spec, cin, cout)
+    sides = split(spec, cin, cout, COPY)
     shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
     budget = min(PIECE, max(LEAST, (x.size + y.size) * x.dtype.itemsize))
     per_term = groups * (cin * places + cout * shifts) * x.dtype.itemsize
@@ -107,7 +42,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     batches, strips = -(-x.shape[0] // images), -(-sides[0].count // rows)
     counts = (rows, *[s.count for s in sides[1:]])
 
-    x = _framed(x, sides, batches * images, strips * rows)
+    x = framed(x, sides, batches * images, strips * rows)
     y = _turned(y, sides, batches * images, strips * rows)
     height = sides[0].samples(rows)
 
@@ -123,7 +58,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
         parts = []
         for g in range(groups):
             left = _shifts(ys[g * cout : (g + 1) * cout], sides, counts)
-            right = _windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
+            right = windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
             parts.append(lax.dot_general(left, right, (((1,), (0,)), ((), ())), precision=spec.precision))
         return jnp.stack(parts) if groups > 1 else parts[0][None]
 
@@ -132,7 +67,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     else:
         zero = lax.full_like(y, 0, shape=(groups, shifts * cout, places * cin))  # varies as y does
         total = lax.fori_loop(0, batches * strips, lambda i, t: t + product_of(i), zero)
-    return _unfolded(total, sides, cin, cout)
+    return unfolded(total, sides, cin, cout)
 
 
 def piece(batch: int, counts: list[int], terms: int) -> tuple[int, int]:
@@ -145,32 +80,15 @@ def piece(batch: int, counts: list[int], terms: int) -> tuple[int, int]:
     return 1, -(-counts[0] // strips)
 
 
-def _framed(x: Array, sides: list[_Side], batch: int, rows: int) -> Array:
-    """x padded to the samples that all terms read."""
-    counts = [rows, *[s.count for s in sides[1:]]]
-    lows = [s.axis.lo for s in sides]
-    sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
-    x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
-    return _filled(x, batch)
-
-
-def _turned(y: Array, sides: list[_Side], batch: int, rows: int) -> Array:
+def _turned(y: Array, sides: list[Side], batch: int, rows: int) -> Array:
     """(Cout, B, *out) with room for the shifts on both ends: the product is fast with the sum last on the left."""
     counts = [rows, *[s.count for s in sides[1:]]]
     widths = [(s.reach, n - s.axis.out) for s, n in zip(sides, counts, strict=True)]
-    y = _filled(fit(y, widths), batch)
+    y = filled(fit(y, widths), batch)
     return lax.optimization_barrier(jnp.transpose(y, (y.ndim - 1, *range(y.ndim - 1))))
 
 
-def _filled(x: Array, size: int) -> Array:
-    """Images of zeros appended."""
-    if x.shape[0] == size:
-        return x
-    widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
-    return lax.pad(x, jnp.zeros((), x.dtype), widths)
-
-
-def _shifts(y: Array, sides: list[_Side], counts: Shape) -> Array:
+def _shifts(y: Array, sides: list[Side], counts: Shape) -> Array:
     """(c, B, *counts + reach) -> (shifts*c, terms)."""
     parts = []
     for at in np.ndindex(*[s.shifts for s in sides]):
@@ -179,24 +97,3 @@ def _shifts(y: Array, sides: list[_Side], counts: Shape) -> Array:
         parts.append(y[(slice(None), slice(None), *cut)])
     whole = jnp.concatenate(parts, 0) if len(parts) > 1 else parts[0]
     return whole.reshape(whole.shape[0], -1)
-
-
-def _windows(x: Array, sides: list[_Side], counts: Shape) -> Array:
-    """(B, *samples, c) -> (terms, places*c)."""
-    steps, places = [s.axis.down for s in sides], [s.places for s in sides]
-    if sides[-1].on_y:  # whole blocks, as they lie in memory
-        x = x.reshape(*x.shape[:-2], counts[-1], steps[-1] * x.shape[-1])
-        steps[-1], places[-1] = 1, range(1)
-    parts = [window_slices(x, at, counts, steps) for at in product(*places)]
-    whole = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
-    return whole.reshape(-1, whole.shape[-1])
-
-
-def _unfolded(k: Array, sides: list[_Side], cin: int, cout: int) -> Array:
-    """(g, *shifts * cout, *places * cin) -> (*window, cin, g*cout)."""
-    groups, rank = k.shape[0], len(sides)
-    k = k.reshape(groups, *[s.shifts for s in sides], cout, *[len(s.places) for s in sides], cin)
-    order = [axis for i in range(rank) for axis in (1 + i, 2 + rank + i)]
-    k = k.transpose(*order, 2 * rank + 2, 0, 1 + rank)
-    k = k.reshape(*[s.shifts * len(s.places) for s in sides], cin, groups * cout)
-    return k[tuple(s.taps for s in sides)]

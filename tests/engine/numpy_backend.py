@@ -10,10 +10,11 @@ from importlib import import_module
 import numpy as np
 
 NAMES = (
-    *("banded", "blocks", "columns", "convolution", "dense", "direct", "fourier"),
-    *("layout", "lower", "products", "rows", "shifted", "strided", "strips", "taps", "tapsum"),
+    *("banded", "blocks", "columns", "convolution", "dense", "direct", "fourier", "gram", "layout", "library", "lower"),
+    *("products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
+ONEDNN = import_module("deconvjax.engine.onednn")
 
 
 class Array(np.ndarray):
@@ -115,7 +116,35 @@ def _convolution(
     return y.view(Array)
 
 
+def _gather(a, starts, numbers, sizes, mode):
+    """Runs of the last of two axes."""
+    assert numbers == ((0, 2), (), (1,)) and sizes[0] == a.shape[0] and mode == "promise_in_bounds"
+    assert starts.min(initial=0) >= 0 and starts.max(initial=0) + sizes[1] <= a.shape[1], "read outside"
+    return np.stack([a[:, s : s + sizes[1]] for (s,) in starts], 1).view(Array)
+
+
+def _library_convolution(x, k, strides, pads, dilation, groups=1):
+    """What `onednn.convolution` may be asked for, and no more: oneDNN ends the process, or waits, where this fails."""
+    assert len(strides) in (1, 2, 3) and min(min(p) for p in pads) >= 0, "padding"
+    assert groups == 1 or min(k.shape[-2], k.shape[-1] // groups) > 1, "one channel per group"
+    assert x.dtype == k.dtype == np.float32 and 0 not in (*x.shape, *k.shape)
+    spans = [d * (w - 1) + 1 for d, w in zip(dilation, k.shape, strict=False)]
+    assert all(n + sum(p) >= w for n, p, w in zip(x.shape[1:-1], pads, spans, strict=True)), "window"
+    return _convolution(x, k, strides, pads, rhs_dilation=dilation, feature_group_count=groups)
+
+
+def _library_products(a, b):
+    assert a.dtype == b.dtype == np.float32 and a.shape[0] == 1
+    return (a @ b).view(Array)
+
+
+LIBRARY = {
+    "convolution": _library_convolution,
+    "product": lambda a, b: _library_products(a.T[None], b[None])[0],
+    "products": _library_products,
+}
 jnp = types.SimpleNamespace(
+    flip=np.flip,
     zeros=_zeros,
     zeros_like=lambda a: _zeros(a.shape, a.dtype),
     stack=lambda parts, axis=0: np.stack(parts, axis).view(Array),
@@ -147,15 +176,19 @@ lax = types.SimpleNamespace(
     dot_general=_dot_general,
     conv_general_dilated=_convolution,
     ConvDimensionNumbers=lambda *a: a,
+    gather=_gather,
+    GatherDimensionNumbers=lambda **n: tuple(n.values()),
 )
 
 
 @contextmanager
 def numpy_backend():
     """Inside, the strategies compute with NumPy."""
+    ours = {"jnp": jnp, "lax": lax, **LIBRARY}
     saved = [(m, name, getattr(m, name)) for m in MODULES for name in ("jnp", "lax") if hasattr(m, name)]
+    saved += [(ONEDNN, name, getattr(ONEDNN, name)) for name in LIBRARY]
     for module, name, _ in saved:
-        setattr(module, name, {"jnp": jnp, "lax": lax}[name])
+        setattr(module, name, ours[name])
     try:
         yield
     finally:

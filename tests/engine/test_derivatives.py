@@ -30,7 +30,7 @@ def run(closed, *args):
         if name in ("add", "add_any"):
             out = a + b
         else:
-            out = lower.BY_KIND[name](array(a), array(b), **eqn.params, platform="cpu")
+            out = lower.BY_KIND[name](array(a), array(b), **eqn.params, target=lower.Target("cpu"))
         env[eqn.outvars[0]] = out
     return [env[v] for v in closed.jaxpr.outvars], used
 

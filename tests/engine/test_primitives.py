@@ -154,7 +154,8 @@ def test_eval_shape_compiles_nothing():
 def test_precision_reaches_the_products():
     spec = Spec(DOWN.axes, 1, lax.Precision.HIGHEST)
     x, k, _ = draw(spec, dtype=np.float32)
-    text = jax.jit(lambda x, k: engine.stage(x, k, spec)).lower(x, k).as_text()
+    with engine.strategy("direct"):  # oneDNN, which the rule may call, knows only float32's own precision
+        text = jax.jit(lambda x, k: engine.stage(x, k, spec)).lower(x, k).as_text()
     assert "HIGHEST" in text
 
 

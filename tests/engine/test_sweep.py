@@ -7,21 +7,22 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import fourier, lower, rule, shifted, strided
+from deconvjax.engine import fourier, layout, library, lower, rule, shifted, strided
 from deconvjax.engine.layout import transposed_taps
-from deconvjax.engine.rule import Problem
+from deconvjax.engine.problem import Problem
 from tests.engine import oracle
 from tests.engine.numpy_backend import array, numpy_backend
 
 STAGES = 5000
 
 
-def run(seed, strategy=None, dtype=np.float64, **limits):
-    """F, T and W of one random stage against the oracle."""
+def run(seed, strategy=None, dtype=np.float64, onednn=False, **limits):
+    """F, T and W of one random stage against the oracle; with oneDNN only what it is given is checked, not the call."""
+    dtype = np.float32 if onednn else dtype
     spec, x, k, y = oracle.random_stage(seed, **limits)
     x, k, y = (a.astype(dtype) for a in (x, k, y))
     tolerance = {"rtol": 0, "atol": 1e-9 if strategy in (None, "fourier") else 0}
-    static = {"spec": spec.normal, "strategy": strategy, "platform": "cpu"}
+    static = {"spec": spec.normal, "strategy": strategy, "target": lower.Target("cpu", onednn)}
     got = lower.stage(array(x), array(k), **static)
     np.testing.assert_allclose(got, oracle.stage(x, k, spec), **tolerance, err_msg=f"F {seed} {spec}")
     got = lower.transpose(array(y), array(k), **static)
@@ -36,6 +37,7 @@ def test_the_rule(part):
     with numpy_backend():
         for seed in range(part * STAGES // 5, (part + 1) * STAGES // 5):
             run(seed)
+            run(seed, onednn=True)
 
 
 @pytest.mark.parametrize("strategy", sorted({*rule.FORWARD, *rule.GRADIENT}))
@@ -47,16 +49,37 @@ def test_every_strategy(strategy):
         limits = {"depthwise": True}
     if strategy == "dense":
         limits = {"groups": (2, 3)}
-    if strategy in ("rows", "shifted"):
+    if strategy in ("rows", "shifted", "gram"):
         limits |= {"up": 1}
+    onednn = strategy in ("library", "gram")
+    dtype = np.dtype(np.float32 if onednn else np.float64)
     counted = 0
     with numpy_backend():
         for seed in range(10_000, 10_150):
             spec, x, k, y = oracle.random_stage(seed, **limits)
-            kinds = [Problem(spec.normal, kind, x.shape[0], x.shape[-1], y.shape[-1], x.dtype) for kind in "FTW"]
+            kinds = [Problem(spec.normal, kind, x.shape[0], x.shape[-1], y.shape[-1], dtype, onednn) for kind in "FTW"]
             counted += any(rule.feasible(strategy, p) for p in kinds)
-            run(seed, strategy, **limits)
+            run(seed, strategy, onednn=onednn, **limits)
     assert counted > 60
+
+
+@pytest.mark.parametrize(("name", "value"), [("CROP", -1), ("CROP", 10**9), ("IMAGES", 1), ("CHANNELS", 1)])
+def test_choices_of_the_library(monkeypatch, name, value):
+    """Each of its two ways, where it would choose by size."""
+    monkeypatch.setattr(library, name, value)
+    limits = {"groups": (None,), "ranks": (1,), "size": 90} if name == "CHANNELS" else {"groups": (1,), "batch": 4}
+    with numpy_backend():
+        for seed in range(24_000, 24_150):
+            run(seed, "library", onednn=True, **limits)
+
+
+def test_joined_parts(monkeypatch):
+    """As a concatenation where there are many, as a sum where there are few."""
+    with numpy_backend():
+        for beside in (1, 100):
+            monkeypatch.setattr(layout, "BESIDE", beside)
+            for seed in range(25_000, 25_100):
+                run(seed, "gram", onednn=True, up=1, groups=(1, 1, 2))
 
 
 @pytest.mark.parametrize("strategy", ["banded", "tapsum"])

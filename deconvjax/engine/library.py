@@ -1,0 +1,141 @@
+"""`library`: oneDNN's convolution on x as it lies, the result written where it belongs.
+
+    F = conv(x, comb_taps(k), strides=step, dilation=grid, pads=border)
+
+The combs of the last axis are channels, which makes their interleaving a reshape. The combs of another axis are an
+axis of their own: one sample of x, padded so that each of the `phases` results reads one slice of the taps (oneDNN
+skips the others, as it skips all padding). So depth to space moves nothing, and only an axis whose combs do not start
+together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved.
+
+    W[j, w] = sum_b conv(x_b turned, last axis cut out for tap w; y_b)
+
+is a convolution along all axes but the last: its window is y, its channels are the samples of the last axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from deconvjax.engine import banded, convolution, onednn
+from deconvjax.engine.comb import Comb, comb
+from deconvjax.engine.layout import comb_taps, fit, joined, runs, window_slices
+from deconvjax.engine.spec import Shape, Spec
+
+Pads = Sequence[tuple[int, int]]
+MOST = 3  # spatial axes that oneDNN knows
+CROP = 64  # multiply-adds in the time that cropping takes per number
+CHANNELS = 16  # from here on the channels of one filter fill the vector registers
+TOGETHER = 48  # results of one small matrix: more read more zeros
+IMAGES = 8  # convolutions, one for each image, that are added up; more images share the channels
+
+
+def fits(spec: Spec) -> bool:
+    """Channelled stages of one to three axes, and what `banded` takes."""
+    return banded.fits(spec) if spec.groups is None else 1 <= len(spec.axes) <= MOST
+
+
+def fits_gradient(spec: Spec) -> bool:
+    """Channelled stages of two or three axes, without stuffing or groups."""
+    return spec.groups == 1 and 2 <= len(spec.axes) <= MOST and all(a.up == 1 for a in spec.axes)
+
+
+def stage(x: Array, taps: Array, spec: Spec) -> Array:
+    """F."""
+    if spec.groups is None:
+        if x.shape[-1] >= CHANNELS and _short(comb(spec.axes[0])):
+            return _across(x, taps, spec)
+        return banded.bands(x, taps, spec, onednn.convolution)
+    combs = _combs(spec, x.shape[-1])
+    if spec.groups > 1 or len(combs) + sum(c.phases > 1 for c in combs[:-1]) > MOST:
+        return convolution.polyphase(x, taps, spec, _bordered)
+    return _interleaved(x, taps, combs)
+
+
+def _combs(spec: Spec, cin: int) -> list[Comb]:
+    """Combs without a skip where a wider window costs less than cropping the result."""
+    narrow, wide = ([comb(a, aligned) for a in spec.axes] for aligned in (False, True))
+    more = cin * (math.prod(c.width for c in wide) - math.prod(c.width for c in narrow))
+    return wide if more <= CROP else narrow
+
+
+def _interleaved(x: Array, taps: Array, combs: list[Comb]) -> Array:
+    """F whose combs are interleaved by the convolution itself."""
+    last = len(combs) - 1
+    kernel = comb_taps(taps, combs)  # (width, phases)*, in, out
+    places: list[tuple[int, int, int, tuple[int, int], int]] = []  # size, window, stride, pads, dilation
+    for i, c in enumerate(combs):
+        places.append((c.size, c.width, c.step, c.border, c.grid))
+        if i < last and c.phases > 1:
+            places.append((1, c.phases, 1, (c.phases - 1, c.phases - 1), 1))
+            kernel = jnp.flip(kernel, 2 * i + 1)  # the first result reads the last slice
+    sizes, window, strides, pads, dilation = zip(*places, strict=True)
+    kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1], -1)
+    z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation)
+    return joined(z.reshape(x.shape[0], *[n for c in combs for n in (c.count, c.phases)], taps.shape[-1]), combs)
+
+
+def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
+    return _convolved(
+        x, kernel, [c.step for c in combs], [c.border for c in combs], [c.grid for c in combs], groups
+    )
+
+
+def _convolved(x: Array, kernel: Array, strides: Shape, pads: Pads, dilation: Shape, groups: int = 1) -> Array:
+    """The call, for padding of either sign: samples that nothing reads are cropped."""
+    crops = [(min(lo, 0), min(hi, 0)) for lo, hi in pads]
+    if any(n + lo + hi < 1 for n, (lo, hi) in zip(x.shape[1:-1], crops, strict=True)):
+        crops = pads  # nothing of x is read
+    x = fit(x, crops)
+    pads = [(lo - cut, hi - end) for (lo, hi), (cut, end) in zip(pads, crops, strict=True)]
+    return onednn.convolution(x, kernel, strides, pads, dilation, groups)
+
+
+def _short(c: Comb) -> bool:
+    """Whether the runs of neighbouring blocks overlap little, so that copying them costs less than turning x."""
+    return c.phases * c.step > 1 or c.span <= 2 * banded.BLOCK
+
+
+def _across(x: Array, taps: Array, spec: Spec) -> Array:
+    """F of one filter for many channels: every block of results is a small matrix by a run of samples.
+
+    Rows of samples stay rows, so nothing is turned. Results that read other samples have matrices of their own.
+    """
+    (axis,) = spec.axes
+    b = banded.band(axis, banded.BLOCK)
+    table = b.taps.reshape(-1, b.outputs)  # (samples of the run, results): a tap, or -1
+    x = fit(x, [(b.pad, (b.count - 1) * b.inputs + len(table) - b.pad - axis.size)])
+    known = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])
+    parts = []
+    for part in np.array_split(table, -(-b.outputs // TOGETHER), 1):
+        live = np.flatnonzero((part >= 0).any(1))
+        low, high = (live[0], live[-1] + 1) if len(live) else (0, 1)
+        samples = runs(x[:, low : low + (b.count - 1) * b.inputs + high - low], b.count, b.inputs, high - low)
+        samples = samples.reshape(-1, high - low, x.shape[-1])
+        parts.append(onednn.products(known[part[low:high].T][None], samples))
+    y = jnp.concatenate(parts, 1) if len(parts) > 1 else parts[0]
+    return y.reshape(x.shape[0], -1, x.shape[-1])[:, b.skip : b.skip + axis.out]
+
+
+def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """W."""
+    *lead, last = spec.axes
+    rank = len(lead)
+    wanted = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes]
+    x = fit(x, [*[(0, 0)] * rank, wanted[-1]])
+    starts = range(0, last.taps, last.dilation)
+    cuts = [window_slices(x, [0] * rank + [s], [*x.shape[1:-2], last.out], [1] * rank + [last.down]) for s in starts]
+    turned = jnp.stack([jnp.swapaxes(cut, -1, -2) for cut in cuts], 1)  # (B, window, *lead, Cin, out)
+    if x.shape[0] > IMAGES:
+        turned = jnp.moveaxis(turned, 0, -2).reshape(1, *turned.shape[1:-1], -1)
+        y = jnp.moveaxis(y, 0, -3).reshape(1, *y.shape[1:-2], -1, y.shape[-1])
+    steps, grids = [*[a.dilation for a in lead], 1], [*[a.down for a in lead], 1]
+    pads = [*wanted[:-1], (0, 0)]
+    parts = [_convolved(t, jnp.expand_dims(v, rank), steps, pads, grids) for t, v in zip(turned, y, strict=True)]
+    return jnp.moveaxis(reduce(add, parts), 0, rank)

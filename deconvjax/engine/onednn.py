@@ -1,0 +1,132 @@
+"""oneDNN, the library of convolutions and products that jaxlib's Linux wheels carry: three calls and when to make them.
+
+    convolution(x, k)[n] = sum_j k[j] x[n*stride + j*dilation - lo]        product(a, b) = a^T b
+
+XLA hands custom calls of these names to oneDNN; JAX itself never emits them. The contract is XLA's, not JAX's: it may
+change with any release, and a description that oneDNN refuses ends the process. So the calls are made only where
+this project's tests have run them: the versions in `VERIFIED`, x86-64 Linux, AVX-512, one device, float32. Elsewhere
+the other strategies run. `DECONVJAX_ONEDNN=0` in the environment turns the calls off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+from jax import Array
+
+VERIFIED = ("0.10.2",)  # releases of jaxlib whose calls the tests have made
+NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}  # instructions of the machines they were made on
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether this process can make the calls."""
+    return _wanted() and _compiles()
+
+
+def _wanted() -> bool:
+    """Everything that can be known without compiling."""
+    if os.environ.get("DECONVJAX_ONEDNN") == "0" or jaxlib.__version__ not in VERIFIED:
+        return False
+    if any(name in os.environ for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")):
+        return False  # other instructions, other implementations: not the ones that were tested
+    return (sys.platform, platform.machine()) == ("linux", "x86_64") and _instructions() >= NEEDED
+
+
+def _instructions() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.split(":")[1].split()) for line in lines if line.startswith("flags")), set())
+
+
+def _compiles() -> bool:
+    """Other builds of the same release may lack oneDNN; they refuse the call when it is compiled."""
+    a = jax.ShapeDtypeStruct((4, 4), jnp.float32)
+    try:
+        jax.jit(product).lower(a, a).compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def usable(context: Any) -> bool:
+    """Whether a program that is being lowered may hold the calls: for one CPU here, not to be exported."""
+    module = context.module_context
+    devices = getattr(module.axis_context, "num_devices", None)
+    exported = getattr(module.lowering_parameters, "for_export", True)
+    return devices == 1 and not exported and available()
+
+
+def convolution(
+    x: Array,
+    kernel: Array,
+    strides: Sequence[int],
+    pads: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int = 1,
+) -> Array:
+    """x (B, *size, Cin), kernel (*window, Cin/groups, Cout), pads not negative, one to three axes, float32.
+
+    Not for one channel per group: oneDNN then falls back on a method that can wait for itself for ever.
+    """
+    rank = len(strides)
+    data = {"batch_dim": 0, "feature_dim": rank + 1, "spatial_dims": list(range(1, rank + 1))}
+    taps = {"input_feature_dim": rank, "output_feature_dim": rank + 1, "spatial_dims": list(range(rank))}
+    window = {
+        "strides": list(strides),
+        "pad_left": [lo for lo, _ in pads],
+        "pad_right": [hi for _, hi in pads],
+        "window_dilations": list(dilation),
+    }
+    config = {
+        "dims": rank + 2,
+        "input": {"dims": rank + 2, "data": data},
+        "kernel": {"dims": rank + 2, "filter": taps},
+        "output": {"dims": rank + 2, "data": data},
+        "window": window,
+        "feature_groups": groups,
+    }
+    out = [
+        (n + lo + hi - (w - 1) * d - 1) // s + 1
+        for n, (lo, hi), w, d, s in zip(x.shape[1:-1], pads, kernel.shape, dilation, strides, strict=False)
+    ]
+    return _call("convolution", {"onednn_conv_config": config}, (x.shape[0], *out, kernel.shape[-1]), x, kernel)
+
+
+def product(a: Array, b: Array) -> Array:
+    """a^T b of a (n, m) and b (n, k), float32: long sums as fast as short ones, which XLA's own product is not."""
+    return _matmul(a, b, (a.shape[1], b.shape[1]), transposed=True)
+
+
+def products(a: Array, b: Array) -> Array:
+    """a b for every block: a (1, m, n) and b (blocks, n, k) give (blocks, m, k), float32."""
+    return _matmul(a, b, (b.shape[0], a.shape[1], b.shape[2]), transposed=False)
+
+
+def _matmul(a: Array, b: Array, shape: tuple[int, ...], transposed: bool) -> Array:
+    # positions of the axes, counted from 1
+    plain = {"dims": a.ndim, "tensor": {"dimensions": list(range(1, a.ndim + 1))}}
+    config = {"transpose_a": transposed, "transpose_b": False, "lhs": plain, "rhs": plain, "result": plain}
+    return _call("matmul", {"onednn_matmul_config": config}, shape, a, b)
+
+
+def _call(name: str, config: dict, shape: tuple[int, ...], a: Array, b: Array) -> Array:
+    call = jax.ffi.ffi_call(
+        f"__onednn${name}",
+        jax.ShapeDtypeStruct(shape, a.dtype),
+        custom_call_api_version=1,
+        legacy_backend_config=json.dumps(config),
+    )
+    return call(a, b)

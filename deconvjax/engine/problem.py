@@ -1,0 +1,60 @@
+"""What the cost rule looks at: one stage with its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from deconvjax.engine.spec import Spec
+
+FEW = 4  # groups that are worth multiplying zeros for
+CACHED = 3 << 20  # bytes of a copy that stays in the caches of one CPU
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One F or W with its sizes: what the rule looks at. T is the F of the transposed spec."""
+
+    spec: Spec
+    kind: str
+    batch: int
+    cin: int
+    cout: int
+    dtype: np.dtype
+    onednn: bool = False  # whether the program may call it
+
+    @property
+    def depthwise(self) -> bool:
+        """Channels do not mix: each output channel reads one input channel."""
+        return self.spec.groups is None or self.spec.groups == self.cin
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels; 0 where one filter serves all."""
+        return self.spec.groups or 0
+
+    @property
+    def callable(self) -> bool:
+        """Whether oneDNN takes it: not one channel per group, for which it has no method that always ends."""
+        alone = self.groups > 1 and min(self.cin, self.cout) == self.groups
+        return self.onednn and self.dtype == np.float32 and not alone
+
+    @property
+    def transposed(self) -> Problem:
+        """Roles exchanged."""
+        return replace(self, spec=self.spec.T, cin=self.cout, cout=self.cin)
+
+
+def normalised(problem: Problem) -> Problem:
+    """T as F of the transposed spec; W with the stuffed side as y, where one side is not stuffed."""
+    if problem.kind == "T":
+        return replace(problem.transposed, kind="F")
+    if problem.kind == "W" and exchanges(problem.spec):
+        return problem.transposed
+    return problem
+
+
+def exchanges(spec: Spec) -> bool:
+    """True where W should be computed with x and y exchanged: x is stuffed and y is not."""
+    return any(a.up > 1 for a in spec.axes) and all(a.down == 1 for a in spec.axes)

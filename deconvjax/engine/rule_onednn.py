@@ -1,0 +1,61 @@
+"""The rule where oneDNN can be called: its convolution and product, but for what takes longer to hand over."""
+
+from __future__ import annotations
+
+import math
+
+from deconvjax.engine import blocks, fourier, library
+from deconvjax.engine.comb import comb
+from deconvjax.engine.cost import reads
+from deconvjax.engine.problem import CACHED, FEW, Problem
+
+TRANSFORMS = 14  # rate of oneDNN's products over that of a Fourier transform
+
+
+def prefer(p: Problem) -> tuple[str, ...]:
+    """Strategies in order of preference; none where the CPU's other rule decides."""
+    if not p.callable:
+        return ()
+    if p.depthwise and p.groups != 1:
+        return _scalar(p) if p.kind == "F" else ()
+    return _mixed(p) if p.kind == "F" else _mixed_gradient(p)
+
+
+def _mixed(p: Problem) -> tuple[str, ...]:
+    """oneDNN's convolution, but for a few channels or many combs, where a product and a copy are less."""
+    combs = [comb(a) for a in p.spec.axes]
+    phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
+    if phases == 1:
+        return ("library",)
+    if phases >= 16 or (width == 1 and min(p.cin, p.cout) < 32):
+        return ()
+    return () if p.cout < 8 else ("library",)
+
+
+def _mixed_gradient(p: Problem) -> tuple[str, ...]:
+    """One product, or a convolution where its operands would be many times larger than x and y."""
+    combs = [comb(a) for a in p.spec.axes]
+    step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
+    if p.cin < 8 and math.prod(p.spec.window) <= 4 * p.cout:
+        return ()
+    if p.groups > FEW or (p.groups > 1 and step > 1):
+        return ()
+    if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
+        return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")
+    if len(combs) == 2 and step == 1 and near > 16:
+        return ("library", "gram")
+    return ("gram",)
+
+
+def _scalar(p: Problem) -> tuple[str, ...]:
+    """Blocks of samples as channels, or as rows, where the filter is longer than a loop over its taps is fast."""
+    if not p.spec.scalar or len(p.spec.axes) != 1:
+        return ()
+    if reads(p.spec.axes[0]) > TRANSFORMS * fourier.operations(p.spec):
+        return ("fourier",)
+    c = comb(p.spec.axes[0])
+    if p.cin >= library.CHANNELS:
+        return ("library",) if c.phases * c.step > 1 or c.width > 24 else ()
+    signals = p.batch * p.spec.axes[0].size * p.cin * p.dtype.itemsize
+    wide = 4 if c.phases > 1 else 16 if c.step > 1 or signals > CACHED else 48
+    return ("library",) if c.width > wide else ()

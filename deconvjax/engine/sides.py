@@ -1,0 +1,121 @@
+"""The two ways in which an axis carries its taps in a product of cotangents and samples: what its strategies share.
+
+    W[w, r] = sum_m y[m - w] x[m*down + r - lo]        taps j = w*down + r
+
+On y: as shifts by whole blocks, x being cut into blocks of `down` samples. On x: as windows, y being read once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import product
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from deconvjax.axis import Axis
+from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.spec import Shape, Spec
+
+RUN = 16  # numbers: shorter contiguous runs are copied as slowly as these
+SLICES = 64  # more take long to compile
+
+
+@dataclass(frozen=True)
+class Side:
+    """One axis of the sum: `shifts` of y and `places` of x; tap = shift*places + place, where it exists."""
+
+    axis: Axis
+    on_y: bool
+
+    @property
+    def shifts(self) -> int:
+        """Rows per axis: copies of y."""
+        if not self.on_y:
+            return 1
+        return self.axis.window if self.axis.down == 1 else -(-self.axis.taps // self.axis.down)
+
+    @property
+    def hop(self) -> int:
+        """Blocks from one shift to the next."""
+        return self.axis.dilation if self.axis.down == 1 else 1
+
+    @property
+    def reach(self) -> int:
+        """Blocks from the first shift to the last."""
+        return (self.shifts - 1) * self.hop
+
+    @property
+    def places(self) -> range:
+        """Where in x, relative to the block's start, each column reads."""
+        if self.on_y:
+            return range(self.axis.down)
+        return range(0, self.axis.taps, self.axis.dilation)
+
+    @property
+    def count(self) -> int:
+        """Terms of the sum along this axis."""
+        return self.axis.out + self.reach
+
+    def samples(self, count: int) -> int:
+        """Samples of x that `count` terms read."""
+        return count * self.axis.down if self.on_y else (count - 1) * self.axis.down + self.axis.taps
+
+    @property
+    def taps(self) -> slice:
+        """The taps among shift*places + place."""
+        dense = self.on_y and self.axis.down > 1
+        return slice(0, self.axis.taps, self.axis.dilation) if dense else slice(None)
+
+
+def split(spec: Spec, cin: int, cout: int, copy: float) -> list[Side]:
+    """The sides that cost least per term: multiply-adds, `copy` times the numbers copied; and few slices."""
+
+    def price(sides: list[Side]) -> tuple[bool, float]:
+        shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
+        last = len(sides[-1].places) if sides[-1].on_y else 1  # places that lie side by side
+        slow = max(1.0, RUN / (cin * last))
+        copied = cout * shifts + cin * places * slow
+        return shifts + places // last > SLICES, cout * shifts * cin * places + copy * copied
+
+    choices = product((True, False), repeat=len(spec.axes))
+    return min(([Side(a, on) for a, on in zip(spec.axes, c, strict=True)] for c in choices), key=price)
+
+
+def framed(x: Array, sides: list[Side], batch: int, rows: int) -> Array:
+    """x padded to the samples that all terms read."""
+    counts = [rows, *[s.count for s in sides[1:]]]
+    lows = [s.axis.lo for s in sides]
+    sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
+    x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
+    return filled(x, batch)
+
+
+def filled(x: Array, size: int) -> Array:
+    """Images of zeros appended."""
+    if x.shape[0] == size:
+        return x
+    widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def windows(x: Array, sides: list[Side], counts: Shape) -> Array:
+    """(B, *samples, c) -> (terms, places*c)."""
+    steps, places = [s.axis.down for s in sides], [s.places for s in sides]
+    if sides[-1].on_y:  # whole blocks, as they lie in memory
+        x = x.reshape(*x.shape[:-2], counts[-1], steps[-1] * x.shape[-1])
+        steps[-1], places[-1] = 1, range(1)
+    parts = [window_slices(x, at, counts, steps) for at in product(*places)]
+    whole = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+    return whole.reshape(-1, whole.shape[-1])
+
+
+def unfolded(k: Array, sides: list[Side], cin: int, cout: int) -> Array:
+    """(g, *shifts * cout, *places * cin) -> (*window, cin, g*cout)."""
+    groups, rank = k.shape[0], len(sides)
+    k = k.reshape(groups, *[s.shifts for s in sides], cout, *[len(s.places) for s in sides], cin)
+    order = [axis for i in range(rank) for axis in (1 + i, 2 + rank + i)]
+    k = k.transpose(*order, 2 * rank + 2, 0, 1 + rank)
+    k = k.reshape(*[s.shifts * len(s.places) for s in sides], cin, groups * cout)
+    return k[tuple(s.taps for s in sides)]
