@@ -55,7 +55,8 @@ def _scalar(p: Problem) -> tuple[str, ...]:
         return ("fourier",)
     c = comb(p.spec.axes[0])
     if p.cin >= library.CHANNELS:
-        return ("library",) if c.phases * c.step > 1 or c.width > 24 else ()
+        long = 24 if c.phases == 1 and p.cin >= 2 * library.CHANNELS else 40
+        return ("library",) if c.phases * c.step >= 64 or c.width > long else ()
     signals = p.batch * p.spec.axes[0].size * p.cin * p.dtype.itemsize
     wide = 4 if c.phases > 1 else 16 if c.step > 1 or signals > CACHED else 48
     return ("library",) if c.width > wide else ()
