@@ -38,11 +38,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    return diagonal(direct.taps_gradient(x, y, replace(spec, groups=1)), spec.groups or 1)
-
-
-def diagonal(k: Array, groups: int) -> Array:
-    """(*window, Cin, Cout) -> (*window, Cin/groups, Cout): what lies inside each group."""
+    groups = spec.groups or 1
+    k = direct.taps_gradient(x, y, replace(spec, groups=1))
     *window, cin, cout = k.shape
     k = k.reshape(*window, groups, cin // groups, groups, cout // groups)
     blocks = jnp.stack([k[..., g, :, g, :] for g in range(groups)], -2)

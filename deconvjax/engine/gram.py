@@ -3,16 +3,17 @@
     W[w, r] = sum_m y[m - w] x[m*down + r - lo]        taps j = w*down + r: all w as rows, all r as columns
 
 oneDNN takes the sum first on both sides, as memory has it, and cuts it into cachefuls itself; so the two operands are
-written once and nothing is turned. Groups are a product of all with all, whose diagonal blocks are the result.
+written once and nothing is turned. Every group is a product of its own.
 """
 
 from __future__ import annotations
 
 from itertools import product
 
+import jax.numpy as jnp
 from jax import Array
 
-from deconvjax.engine import dense, onednn
+from deconvjax.engine import onednn
 from deconvjax.engine.layout import fit, runs, side_by_side, window_slices
 from deconvjax.engine.sides import Side, framed, split, unfolded
 from deconvjax.engine.spec import Spec
@@ -27,12 +28,18 @@ def fits_gradient(spec: Spec) -> bool:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
+    groups = spec.groups or 1
+    pairs = zip(jnp.split(x, groups, -1), jnp.split(y, groups, -1), strict=True)
+    parts = [_ungrouped(part, other, spec) for part, other in pairs]
+    return jnp.concatenate(parts, -1) if groups > 1 else parts[0]
+
+
+def _ungrouped(x: Array, y: Array, spec: Spec) -> Array:
     cin, cout = x.shape[-1], y.shape[-1]
     sides = split(spec, cin, cout, COPY)
     left, right = _shifts(y, sides), _windows(framed(x, sides, x.shape[0], sides[0].count), sides)
     k = onednn.product(left.reshape(-1, left.shape[-1]), right.reshape(-1, right.shape[-1]))
-    k = unfolded(k[None], sides, cin, cout)
-    return k if spec.groups == 1 else dense.diagonal(k, spec.groups or 1)
+    return unfolded(k[None], sides, cin, cout)
 
 
 def _shifts(y: Array, sides: list[Side]) -> Array:

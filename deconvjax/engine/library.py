@@ -26,7 +26,7 @@ from jax import Array
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import comb_taps, fit, joined, runs, window_slices
-from deconvjax.engine.spec import Shape, Spec
+from deconvjax.engine.spec import Spec
 
 Pads = Sequence[tuple[int, int]]
 MOST = 3  # spatial axes that oneDNN knows
@@ -87,7 +87,9 @@ def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
     )
 
 
-def _convolved(x: Array, kernel: Array, strides: Shape, pads: Pads, dilation: Shape, groups: int = 1) -> Array:
+def _convolved(
+    x: Array, kernel: Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], groups: int = 1
+) -> Array:
     """The call, for padding of either sign: samples that nothing reads are cropped."""
     crops = [(min(lo, 0), min(hi, 0)) for lo, hi in pads]
     if any(n + lo + hi < 1 for n, (lo, hi) in zip(x.shape[1:-1], crops, strict=True)):

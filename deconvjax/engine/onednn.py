@@ -16,15 +16,17 @@ import platform
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 from jax import Array
 
 VERIFIED = ("0.10.2",)  # releases of jaxlib whose calls the tests have made
+RELEASE = metadata.version("jaxlib")
+PREFIX = "__onednn$"
 NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}  # instructions of the machines they were made on
 
 
@@ -36,7 +38,7 @@ def available() -> bool:
 
 def _wanted() -> bool:
     """Everything that can be known without compiling."""
-    if os.environ.get("DECONVJAX_ONEDNN") == "0" or jaxlib.__version__ not in VERIFIED:
+    if os.environ.get("DECONVJAX_ONEDNN") == "0" or RELEASE not in VERIFIED:
         return False
     if any(name in os.environ for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")):
         return False  # other instructions, other implementations: not the ones that were tested
@@ -55,8 +57,9 @@ def _compiles() -> bool:
     """Other builds of the same release may lack oneDNN; they refuse the call when it is compiled."""
     a = jax.ShapeDtypeStruct((4, 4), jnp.float32)
     try:
-        jax.jit(product).lower(a, a).compile()
-    except jax.errors.JaxRuntimeError:
+        with jax.default_device(jax.devices("cpu")[0]):
+            jax.jit(lambda a, b: product(a, b)).lower(a, a).compile()
+    except RuntimeError:
         return False
     return True
 
@@ -124,7 +127,7 @@ def _matmul(a: Array, b: Array, shape: tuple[int, ...], transposed: bool) -> Arr
 
 def _call(name: str, config: dict, shape: tuple[int, ...], a: Array, b: Array) -> Array:
     call = jax.ffi.ffi_call(
-        f"__onednn${name}",
+        PREFIX + name,
         jax.ShapeDtypeStruct(shape, a.dtype),
         custom_call_api_version=1,
         legacy_backend_config=json.dumps(config),

@@ -7,8 +7,9 @@ import math
 from deconvjax.engine import blocks, fourier, library
 from deconvjax.engine.comb import comb
 from deconvjax.engine.cost import reads
-from deconvjax.engine.problem import CACHED, FEW, Problem
+from deconvjax.engine.problem import CACHED, Problem
 
+GROUPS = 8  # each is a product of its own
 TRANSFORMS = 14  # rate of oneDNN's products over that of a Fourier transform
 
 
@@ -38,7 +39,7 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
     if p.cin < 8 and math.prod(p.spec.window) <= 4 * p.cout:
         return ()
-    if p.groups > FEW or (p.groups > 1 and step > 1):
+    if p.groups > GROUPS:
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
         return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")
