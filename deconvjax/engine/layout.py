@@ -17,6 +17,7 @@ from jax import Array, lax
 from deconvjax.engine.comb import Comb
 from deconvjax.engine.spec import Spec
 
+Widths = Sequence[tuple[int, int]]
 BESIDE = 8  # parts joined in one loop, which looks for each number in all of them
 
 
@@ -48,18 +49,34 @@ def per_channel(taps: Array, spec: Spec, count: int) -> Array:
     return jnp.broadcast_to(taps[..., None, None], (*spec.window, 1, count))
 
 
-def fit(x: Array, widths: Sequence[tuple[int, int]]) -> Array:
-    """Zero-pad, or crop where negative, the spatial axes of x (B, *size, C)."""
+def fit(x: Array, widths: Widths) -> Array:
+    """Zero-pad, or crop where negative, the spatial axes of x (B, *size, C).
+
+    Once and for all: left to itself, XLA fuses the padding, a branch per element, into every reader.
+    """
+    y = padded(x, widths)
+    return lax.optimization_barrier(y) if any(max(pair) > 0 for pair in widths) and 0 not in x.shape else y
+
+
+def padded(x: Array, widths: Widths, beside: tuple[int, int] = (0, 0)) -> Array:
+    """The same, and zeros beside the channels, left to XLA to fuse: for readers that do nothing else."""
     keep = [slice(max(0, -lo), max(n - max(0, -hi), 0)) for n, (lo, hi) in zip(x.shape[1:-1], widths, strict=True)]
     shape = [n + lo + hi for n, (lo, hi) in zip(x.shape[1:-1], widths, strict=True)]
     x = x[(slice(None), *keep)]
-    if list(x.shape[1:-1]) == shape:
+    if list(x.shape[1:-1]) == shape and beside == (0, 0):
         return x
     if 0 in x.shape:
-        return lax.full_like(x, 0, shape=(x.shape[0], *shape, x.shape[-1]))
+        return lax.full_like(x, 0, shape=(x.shape[0], *shape, sum(beside) + x.shape[-1]))
     zeros = [(max(lo, 0), max(hi, 0), 0) for lo, hi in widths]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *zeros, (0, 0, 0)])
-    return lax.optimization_barrier(x)  # else XLA fuses the padding, a branch per element, into every reader
+    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *zeros, (*beside, 0)])
+
+
+def shifted_side_by_side(x: Array, places: Sequence[Widths]) -> Array:
+    """[padded(x, widths) for widths in places], joined along the channels in one loop."""
+    if len(places) > BESIDE:
+        return jnp.concatenate([padded(x, widths) for widths in places], -1)
+    c, last = x.shape[-1], len(places) - 1
+    return reduce(add, [padded(x, widths, (i * c, (last - i) * c)) for i, widths in enumerate(places)])
 
 
 def side_by_side(parts: Sequence[Array]) -> Array:
@@ -69,9 +86,8 @@ def side_by_side(parts: Sequence[Array]) -> Array:
     """
     if len(parts) > BESIDE:
         return jnp.concatenate(parts, -1)
-    width, rank, zero = parts[0].shape[-1], parts[0].ndim, jnp.zeros((), parts[0].dtype)
-    edges = [(i * width, (len(parts) - 1 - i) * width, 0) for i in range(len(parts))]
-    return reduce(add, [lax.pad(p, zero, [(0, 0, 0)] * (rank - 1) + [e]) for p, e in zip(parts, edges, strict=True)])
+    c, last, none = parts[0].shape[-1], len(parts) - 1, [(0, 0)] * (parts[0].ndim - 2)
+    return reduce(add, [padded(part, none, (i * c, (last - i) * c)) for i, part in enumerate(parts)])
 
 
 def runs(x: Array, count: int, step: int, window: int) -> Array:

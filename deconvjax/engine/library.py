@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import comb_taps, fit, joined, runs, window_slices
@@ -32,6 +33,7 @@ Pads = Sequence[tuple[int, int]]
 MOST = 3  # spatial axes that oneDNN knows
 CROP = 64  # multiply-adds in the time that cropping takes per number
 CHANNELS = 16  # from here on the channels of one filter fill the vector registers
+SCATTERED = 0.2  # taps among the numbers of a band
 TOGETHER = 48  # results of one small matrix: more read more zeros
 IMAGES = 8  # convolutions, one for each image, that are added up; more images share the channels
 
@@ -49,9 +51,7 @@ def fits_gradient(spec: Spec) -> bool:
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
     if spec.groups is None:
-        if x.shape[-1] >= CHANNELS and _short(comb(spec.axes[0])):
-            return _across(x, taps, spec)
-        return banded.bands(x, taps, spec, onednn.convolution)
+        return _scalar(x, taps, spec)
     combs = _combs(spec, x.shape[-1])
     if spec.groups > 1 or len(combs) + sum(c.phases > 1 for c in combs[:-1]) > MOST:
         return convolution.polyphase(x, taps, spec, _bordered)
@@ -99,18 +99,24 @@ def _convolved(
     return onednn.convolution(x, kernel, strides, pads, dilation, groups)
 
 
-def _short(c: Comb) -> bool:
-    """Whether the runs of neighbouring blocks overlap little, so that copying them costs less than turning x."""
-    return c.phases * c.step > 1 or c.span <= 2 * banded.BLOCK
-
-
-def _across(x: Array, taps: Array, spec: Spec) -> Array:
-    """F of one filter for many channels: every block of results is a small matrix by a run of samples.
-
-    Rows of samples stay rows, so nothing is turned. Results that read other samples have matrices of their own.
-    """
+def _scalar(x: Array, taps: Array, spec: Spec) -> Array:
+    """F of one filter on one axis, in the way that copies and multiplies least."""
     (axis,) = spec.axes
-    b = banded.band(axis, banded.BLOCK)
+    b, c = banded.band(axis, banded.BLOCK), comb(axis)
+    scattered = np.mean(b.taps >= 0) < SCATTERED  # a block's results read different samples: resampling
+    if x.shape[-1] >= CHANNELS and (scattered or c.phases * c.step > 1 or c.span <= 2 * banded.BLOCK):
+        return _runs(x, taps, axis, b)
+    if not scattered:
+        return banded.bands(x, taps, spec, onednn.convolution)
+    signals = jnp.swapaxes(x, 1, 2).reshape(-1, axis.size, 1)
+    return jnp.swapaxes(_runs(signals, taps, axis, b).reshape(x.shape[0], -1, axis.out), 1, 2)
+
+
+def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
+    """Every block of results is a small matrix by a run of samples, results that read others by one of their own.
+
+    Rows of many channels stay rows; single signals are rows themselves.
+    """
     table = b.taps.reshape(-1, b.outputs)  # (samples of the run, results): a tap, or -1
     x = fit(x, [(b.pad, (b.count - 1) * b.inputs + len(table) - b.pad - axis.size)])
     known = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])
@@ -119,8 +125,11 @@ def _across(x: Array, taps: Array, spec: Spec) -> Array:
         live = np.flatnonzero((part >= 0).any(1))
         low, high = (live[0], live[-1] + 1) if len(live) else (0, 1)
         samples = runs(x[:, low : low + (b.count - 1) * b.inputs + high - low], b.count, b.inputs, high - low)
-        samples = samples.reshape(-1, high - low, x.shape[-1])
-        parts.append(onednn.products(known[part[low:high].T][None], samples))
+        matrix = known[part[low:high]]
+        if x.shape[-1] == 1:
+            parts.append((samples.reshape(-1, high - low) @ matrix)[..., None])
+        else:
+            parts.append(onednn.products(matrix.T[None], samples.reshape(-1, high - low, x.shape[-1])))
     y = jnp.concatenate(parts, 1) if len(parts) > 1 else parts[0]
     return y.reshape(x.shape[0], -1, x.shape[-1])[:, b.skip : b.skip + axis.out]
 

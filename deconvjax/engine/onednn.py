@@ -55,7 +55,7 @@ def _instructions() -> set[str]:
 
 def _compiles() -> bool:
     """Other builds of the same release may lack oneDNN; they refuse the call when it is compiled."""
-    a = jax.ShapeDtypeStruct((4, 4), jnp.float32)
+    a = jax.ShapeDtypeStruct((1, 4, 4), jnp.float32)
     try:
         with jax.default_device(jax.devices("cpu")[0]):
             jax.jit(lambda a, b: product(a, b)).lower(a, a).compile()
@@ -109,8 +109,11 @@ def convolution(
 
 
 def product(a: Array, b: Array) -> Array:
-    """a^T b of a (n, m) and b (n, k), float32: long sums as fast as short ones, which XLA's own product is not."""
-    return _matmul(a, b, (a.shape[1], b.shape[1]), transposed=True)
+    """a^T b for every group: a (groups, n, m) and b (groups, n, k) give (groups, m, k), float32.
+
+    Long sums are as fast as short ones, which those of XLA's own product are not.
+    """
+    return _matmul(a, b, (a.shape[0], a.shape[2], b.shape[2]), transposed=True)
 
 
 def products(a: Array, b: Array) -> Array:

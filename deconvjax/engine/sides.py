@@ -58,6 +58,15 @@ class Side:
         """Terms of the sum along this axis."""
         return self.axis.out + self.reach
 
+    @property
+    def live(self) -> range:
+        """The terms that read a sample of x, not only its padding."""
+        if not self.on_y:
+            return range(self.count)
+        first = min(max(self.axis.lo // self.axis.down, 0), self.count - 1)
+        last = (self.axis.size - 1 + self.axis.lo) // self.axis.down
+        return range(first, max(min(last + 1, self.count), first + 1))
+
     def samples(self, count: int) -> int:
         """Samples of x that `count` terms read."""
         return count * self.axis.down if self.on_y else (count - 1) * self.axis.down + self.axis.taps

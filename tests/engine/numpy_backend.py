@@ -133,14 +133,19 @@ def _library_convolution(x, k, strides, pads, dilation, groups=1):
     return _convolution(x, k, strides, pads, rhs_dilation=dilation, feature_group_count=groups)
 
 
+def _library_product(a, b):
+    assert a.dtype == b.dtype == np.float32 and a.shape[:2] == b.shape[:2] and 0 not in (*a.shape, *b.shape)
+    return (a.transpose(0, 2, 1) @ b).view(Array)
+
+
 def _library_products(a, b):
-    assert a.dtype == b.dtype == np.float32 and a.shape[0] == 1
+    assert a.dtype == b.dtype == np.float32 and a.shape[0] == 1 and 0 not in (*a.shape, *b.shape)
     return (a @ b).view(Array)
 
 
 LIBRARY = {
     "convolution": _library_convolution,
-    "product": lambda a, b: _library_products(a.T[None], b[None])[0],
+    "product": _library_product,
     "products": _library_products,
 }
 jnp = types.SimpleNamespace(

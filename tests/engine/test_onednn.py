@@ -65,8 +65,9 @@ def check_products(seeds, repeats):
         r = np.random.default_rng(seed)
         m, k, n, blocks = (int(np.exp(r.uniform(0, np.log(top)))) for top in (300, 3000, 300, 100))
         if seed % 2:
-            a, b, call = r.standard_normal((k, m)), r.standard_normal((k, n)), onednn.product
-            want, scale = a.T @ b, abs(a).T @ abs(b)
+            groups = int(r.choice([1, 1, 2, 5]))
+            a, b, call = r.standard_normal((groups, k, m)), r.standard_normal((groups, k, n)), onednn.product
+            want, scale = a.mT @ b, abs(a).mT @ abs(b)
         else:
             k = min(k, 300)
             a, b, call = r.standard_normal((1, m, k)), r.standard_normal((blocks, k, n)), onednn.products
