@@ -24,8 +24,6 @@ from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
 TERMS = 192  # a fused loop of more terms compiles slowly and spills registers
-APART = 4  # combs that are worth loops of their own
-NARROW = 64  # channels from which a loop over them is long enough
 LOOPS = 9  # interior and borders of two axes
 
 
@@ -59,9 +57,6 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
         x = jnp.repeat(x, many, axis=-1)
     if strided.blocked(combs):
         return strided.stage(x, kernel, combs)
-    if spec.groups is None and _narrow(combs, x.shape[-1]):
-        combs = [comb(a, aligned=True) for a in spec.axes]  # cropping would divide the loops again
-        return joined(_apart(frame(x, combs), taps, combs), combs)
     kernel = comb_taps(kernel, combs)
     plans = [framed(c) for c in combs]
     if _bordered(combs):
@@ -86,35 +81,3 @@ def _bordered(combs: list[Comb]) -> bool:
     """Whether borders are loops of their own; else x is padded, which costs less where x is smaller than the result."""
     shrinks = math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs)
     return shrinks and all(few(c) for c in combs) and math.prod(len(strips(c)) for c in combs) <= LOOPS
-
-
-def _narrow(combs: list[Comb], channels: int) -> bool:
-    """Few combs of a few channels: a loop over the channels of one comb would be too short to be fast."""
-    phases = math.prod(c.phases for c in combs)
-    return 1 < phases <= APART and combs[-1].phases > 1 and channels < NARROW and all(c.step == 1 for c in combs)
-
-
-def _apart(x: Array, taps: Array, combs: list[Comb]) -> Array:
-    """(B, count, phases, count, phases, …, C): every comb in a loop of its own over whole rows, then side by side."""
-    channels = x.shape[-1]
-    rows = x.reshape(*x.shape[:-2], -1)
-    shape = (x.shape[0], *[c.count for c in combs], channels)
-
-    def comb_at(phases: tuple[int, ...]) -> Array:
-        terms = []
-        for at in np.ndindex(*[c.width for c in combs]):
-            tap = tuple(c.table[w][r] for c, w, r in zip(combs, at, phases, strict=True))
-            if min(tap) < 0:
-                continue
-            cut = [slice(w * c.grid, w * c.grid + c.count) for c, w in zip(combs, at, strict=True)]
-            cut[-1] = slice(cut[-1].start * channels, cut[-1].stop * channels)
-            terms.append(rows[(slice(None), *cut)] * taps[tap])
-        return reduce(add, terms).reshape(shape) if terms else lax.full_like(x, 0, shape=shape)
-
-    def joined_from(phases: tuple[int, ...]) -> Array:
-        axis = len(phases)
-        if axis == len(combs):
-            return comb_at(phases)
-        return jnp.stack([joined_from((*phases, r)) for r in range(combs[axis].phases)], 2 + axis)
-
-    return joined_from(())

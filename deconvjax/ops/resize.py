@@ -87,7 +87,8 @@ def resize(
         if method == "nearest":
             return identity
         changed = [(factors[0], where[0])]  # keeps the promotion of integers that every other factor has
-    changed.sort(key=lambda pair: -pair[0])  # the rightmost acts first: the axis that leaves the least to do
+    # The rightmost acts first: the axis that leaves the least to do, and of two the outer one, whose runs are longer.
+    changed.sort(key=lambda pair: (-pair[0], -pair[1]))
     return reduce(matmul, [_one_axis(f, axis, method, border, bool(antialias), a) for f, axis in changed])
 
 
