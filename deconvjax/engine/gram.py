@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from deconvjax.engine import onednn
-from deconvjax.engine.layout import fit, runs, shifted_side_by_side, side_by_side, window_slices
+from deconvjax.engine.layout import fit, runs, side_by_side, window_slices
 from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
@@ -31,9 +31,8 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     groups = spec.groups or 1
     sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
-    left, right = (
-        _flat(part, groups) for part in (_shifts(_apart(y, groups), sides), _windows(_apart(x, groups), sides))
-    )
+    left, right = _shifts(_apart(y, groups), sides), _windows(_apart(x, groups), sides)
+    left, right = (part.reshape(groups, -1, part.shape[-1]) for part in (left, right))
     return unfolded(onednn.product(left, right), sides, x.shape[-1] // groups, y.shape[-1] // groups)
 
 
@@ -45,11 +44,6 @@ def _apart(x: Array, groups: int) -> Array:
     return lax.optimization_barrier(x.reshape(-1, *x.shape[2:]))
 
 
-def _flat(x: Array, groups: int) -> Array:
-    """(g*B, *terms, c) -> (g, terms of all images, c)."""
-    return x.reshape(groups, -1, x.shape[-1])
-
-
 def _shifts(y: Array, sides: list[Side]) -> Array:
     """(B, *out, c) -> (B, *terms, shifts*c)."""
 
@@ -57,7 +51,7 @@ def _shifts(y: Array, sides: list[Side]) -> Array:
         lows = [w * s.hop - s.live.start for w, s in zip(at, sides, strict=True)]
         return [(lo, len(s.live) - s.axis.out - lo) for lo, s in zip(lows, sides, strict=True)]
 
-    return shifted_side_by_side(y, [widths(at) for at in np.ndindex(*[s.shifts for s in sides])])
+    return side_by_side([(y, widths(at)) for at in np.ndindex(*[s.shifts for s in sides])])
 
 
 def _windows(x: Array, sides: list[Side]) -> Array:
@@ -71,5 +65,5 @@ def _windows(x: Array, sides: list[Side]) -> Array:
         x = runs(x, len(last.live), last.axis.down, last.axis.window)
     if last.on_y or last.axis.dilation == 1:
         places[-1], steps[-1] = [0], 1
-    counts = [len(s.live) for s in sides]
-    return side_by_side([window_slices(x, at, counts, steps) for at in product(*places)])
+    counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
+    return side_by_side([(window_slices(x, at, counts, steps), none) for at in product(*places)])

@@ -71,23 +71,15 @@ def padded(x: Array, widths: Widths, beside: tuple[int, int] = (0, 0)) -> Array:
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *zeros, (*beside, 0)])
 
 
-def shifted_side_by_side(x: Array, places: Sequence[Widths]) -> Array:
-    """[padded(x, widths) for widths in places], joined along the channels in one loop."""
-    if len(places) > BESIDE:
-        return jnp.concatenate([padded(x, widths) for widths in places], -1)
-    c, last = x.shape[-1], len(places) - 1
-    return reduce(add, [padded(x, widths, (i * c, (last - i) * c)) for i, widths in enumerate(places)])
-
-
-def side_by_side(parts: Sequence[Array]) -> Array:
-    """Arrays of one shape joined along the channels: a sum of padded ones, which XLA fuses with what makes the parts.
+def side_by_side(parts: Sequence[tuple[Array, Widths]]) -> Array:
+    """Arrays, padded to one shape, joined along the channels: a sum, which XLA fuses with what makes the parts.
 
     A concatenation would read them from memory, where each would have been written before.
     """
     if len(parts) > BESIDE:
-        return jnp.concatenate(parts, -1)
-    c, last, none = parts[0].shape[-1], len(parts) - 1, [(0, 0)] * (parts[0].ndim - 2)
-    return reduce(add, [padded(part, none, (i * c, (last - i) * c)) for i, part in enumerate(parts)])
+        return jnp.concatenate([padded(x, widths) for x, widths in parts], -1)
+    c, last = parts[0][0].shape[-1], len(parts) - 1
+    return reduce(add, [padded(x, widths, (i * c, (last - i) * c)) for i, (x, widths) in enumerate(parts)])
 
 
 def runs(x: Array, count: int, step: int, window: int) -> Array:

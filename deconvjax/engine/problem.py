@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,9 +37,13 @@ class Problem:
 
     @property
     def callable(self) -> bool:
-        """Whether oneDNN takes it: not one channel per group, for which it has no method that always ends."""
+        """Whether oneDNN takes it: not one channel per group, for which it has no method that always ends.
+
+        And not so many numbers that an int32 cannot count them, which the gathering of runs needs.
+        """
         alone = self.groups > 1 and min(self.cin, self.cout) == self.groups
-        return self.onednn and self.dtype == np.float32 and not alone
+        x, y = math.prod(self.spec.size) * self.cin, math.prod(self.spec.out) * self.cout
+        return self.onednn and self.dtype == np.float32 and not alone and self.batch * max(x, y) < 1 << 31
 
     @property
     def transposed(self) -> Problem:
