@@ -191,6 +191,8 @@ def test_when_it_is_not_available(reason):
 
 
 def test_unverified_releases_and_processors(monkeypatch):
+    for variable in ("DECONVJAX_ONEDNN", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(onednn, "_instructions", lambda: onednn.NEEDED)
     monkeypatch.setattr(onednn, "RELEASE", onednn.VERIFIED[-1])
     monkeypatch.setattr(onednn.platform, "machine", lambda: "x86_64")
