@@ -11,13 +11,14 @@ the caches; a loop adds up their products.
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from deconvjax.engine.layout import fit
-from deconvjax.engine.sides import Side, filled, framed, split, unfolded, windows
+from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Shape, Spec
 
 PIECE = 8 << 20  # bytes of one piece's operands: what stays in the caches
@@ -42,7 +43,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     batches, strips = -(-x.shape[0] // images), -(-sides[0].count // rows)
     counts = (rows, *[s.count for s in sides[1:]])
 
-    x = framed(x, sides, batches * images, strips * rows)
+    x = _framed(x, sides, batches * images, strips * rows)
     y = _turned(y, sides, batches * images, strips * rows)
     height = sides[0].samples(rows)
 
@@ -58,7 +59,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
         parts = []
         for g in range(groups):
             left = _shifts(ys[g * cout : (g + 1) * cout], sides, counts)
-            right = windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
+            right = _windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
             parts.append(lax.dot_general(left, right, (((1,), (0,)), ((), ())), precision=spec.precision))
         return jnp.stack(parts) if groups > 1 else parts[0][None]
 
@@ -84,7 +85,7 @@ def _turned(y: Array, sides: list[Side], batch: int, rows: int) -> Array:
     """(Cout, B, *out) with room for the shifts on both ends: the product is fast with the sum last on the left."""
     counts = [rows, *[s.count for s in sides[1:]]]
     widths = [(s.reach, n - s.axis.out) for s, n in zip(sides, counts, strict=True)]
-    y = filled(fit(y, widths), batch)
+    y = _filled(fit(y, widths), batch)
     return lax.optimization_barrier(jnp.transpose(y, (y.ndim - 1, *range(y.ndim - 1))))
 
 
@@ -97,3 +98,31 @@ def _shifts(y: Array, sides: list[Side], counts: Shape) -> Array:
         parts.append(y[(slice(None), slice(None), *cut)])
     whole = jnp.concatenate(parts, 0) if len(parts) > 1 else parts[0]
     return whole.reshape(whole.shape[0], -1)
+
+
+def _framed(x: Array, sides: list[Side], batch: int, rows: int) -> Array:
+    """x padded to the samples that all terms read."""
+    counts = [rows, *[s.count for s in sides[1:]]]
+    lows = [s.axis.lo for s in sides]
+    sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
+    x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
+    return _filled(x, batch)
+
+
+def _filled(x: Array, size: int) -> Array:
+    """Images of zeros appended."""
+    if x.shape[0] == size:
+        return x
+    widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
+    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+def _windows(x: Array, sides: list[Side], counts: Shape) -> Array:
+    """(B, *samples, c) -> (terms, places*c)."""
+    steps, places = [s.axis.down for s in sides], [s.places for s in sides]
+    if sides[-1].on_y:  # whole blocks, as they lie in memory
+        x = x.reshape(*x.shape[:-2], counts[-1], steps[-1] * x.shape[-1])
+        steps[-1], places[-1] = 1, range(1)
+    parts = [window_slices(x, at, counts, steps) for at in product(*places)]
+    whole = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
+    return whole.reshape(-1, whole.shape[-1])

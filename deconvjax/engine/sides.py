@@ -11,12 +11,10 @@ import math
 from dataclasses import dataclass
 from itertools import product
 
-import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from deconvjax.axis import Axis
-from deconvjax.engine.layout import fit, window_slices
-from deconvjax.engine.spec import Shape, Spec
+from deconvjax.engine.spec import Spec
 
 RUN = 16  # numbers: shorter contiguous runs are copied as slowly as these
 SLICES = 64  # more take long to compile
@@ -90,34 +88,6 @@ def split(spec: Spec, cin: int, cout: int, copy: float) -> list[Side]:
 
     choices = product((True, False), repeat=len(spec.axes))
     return min(([Side(a, on) for a, on in zip(spec.axes, c, strict=True)] for c in choices), key=price)
-
-
-def framed(x: Array, sides: list[Side], batch: int, rows: int) -> Array:
-    """x padded to the samples that all terms read."""
-    counts = [rows, *[s.count for s in sides[1:]]]
-    lows = [s.axis.lo for s in sides]
-    sizes = [s.samples(n) for s, n in zip(sides, counts, strict=True)]
-    x = fit(x, [(lo, n - lo - s.axis.size) for lo, n, s in zip(lows, sizes, sides, strict=True)])
-    return filled(x, batch)
-
-
-def filled(x: Array, size: int) -> Array:
-    """Images of zeros appended."""
-    if x.shape[0] == size:
-        return x
-    widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
-    return lax.pad(x, jnp.zeros((), x.dtype), widths)
-
-
-def windows(x: Array, sides: list[Side], counts: Shape) -> Array:
-    """(B, *samples, c) -> (terms, places*c)."""
-    steps, places = [s.axis.down for s in sides], [s.places for s in sides]
-    if sides[-1].on_y:  # whole blocks, as they lie in memory
-        x = x.reshape(*x.shape[:-2], counts[-1], steps[-1] * x.shape[-1])
-        steps[-1], places[-1] = 1, range(1)
-    parts = [window_slices(x, at, counts, steps) for at in product(*places)]
-    whole = jnp.concatenate(parts, -1) if len(parts) > 1 else parts[0]
-    return whole.reshape(-1, whole.shape[-1])
 
 
 def unfolded(k: Array, sides: list[Side], cin: int, cout: int) -> Array:

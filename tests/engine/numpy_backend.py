@@ -150,7 +150,6 @@ LIBRARY = {
 }
 jnp = types.SimpleNamespace(
     flip=np.flip,
-    split=np.split,
     zeros=_zeros,
     zeros_like=lambda a: _zeros(a.shape, a.dtype),
     stack=lambda parts, axis=0: np.stack(parts, axis).view(Array),
