@@ -20,11 +20,10 @@ from jax import Array, lax
 
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import canonical, fit
+from deconvjax.engine.layout import Widths, canonical, fit
 from deconvjax.engine.spec import Shape, Spec
 
 BLOCK = 32  # samples per block: whole vector registers; longer blocks hold more zeros
-Pads = list[tuple[int, int]]
 SHORT, LONG = 32, 256  # samples per block of the taps' gradient, which has no library convolution
 
 
@@ -88,7 +87,7 @@ def _blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
 
-    def convolve(source: Array, matrix: Array, strides: Shape, pads: Pads, dilation: Shape) -> Array:
+    def convolve(source: Array, matrix: Array, strides: Shape, pads: Widths, dilation: Shape) -> Array:
         if x.dtype == jnp.float32:
             return lax.conv_general_dilated(
                 source, matrix, strides, pads, dimension_numbers=canonical(1), precision=spec.precision
@@ -104,7 +103,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     return bands(x, taps, spec, convolve)
 
 
-def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, Shape, Pads, Shape], Array]) -> Array:
+def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, Shape, Widths, Shape], Array]) -> Array:
     """F by whichever convolution: `convolve(blocks, matrix, strides, pads, dilation)`."""
     (axis,) = spec.axes
     b = band(axis, BLOCK)

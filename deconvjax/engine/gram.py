@@ -22,11 +22,6 @@ from deconvjax.engine.spec import Spec
 COPY = 120  # multiply-adds in the time of one number copied
 
 
-def fits_gradient(spec: Spec) -> bool:
-    """Channelled stages whose x is not stuffed."""
-    return spec.groups is not None and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
-
-
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     groups = spec.groups or 1

@@ -26,10 +26,9 @@ from jax import Array
 from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import comb_taps, fit, joined, runs, window_slices
+from deconvjax.engine.layout import Widths, comb_taps, fit, joined, runs, window_slices
 from deconvjax.engine.spec import Spec
 
-Pads = Sequence[tuple[int, int]]
 MOST = 3  # spatial axes that oneDNN knows
 CROP = 64  # multiply-adds in the time that cropping takes per number
 CHANNELS = 16  # from here on the channels of one filter fill the vector registers
@@ -88,7 +87,7 @@ def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
 
 
 def _convolved(
-    x: Array, kernel: Array, strides: Sequence[int], pads: Pads, dilation: Sequence[int], groups: int = 1
+    x: Array, kernel: Array, strides: Sequence[int], pads: Widths, dilation: Sequence[int], groups: int = 1
 ) -> Array:
     """The call, for padding of either sign: samples that nothing reads are cropped."""
     crops = [(min(lo, 0), min(hi, 0)) for lo, hi in pads]

@@ -39,11 +39,11 @@ class Problem:
     def callable(self) -> bool:
         """Whether oneDNN takes it: not one channel per group, for which it has no method that always ends.
 
-        And not so many numbers that an int32 cannot count them, which the gathering of runs needs.
+        And not so many numbers that an int32 cannot count them, padding included, which the gathering of runs needs.
         """
         alone = self.groups > 1 and min(self.cin, self.cout) == self.groups
         x, y = math.prod(self.spec.size) * self.cin, math.prod(self.spec.out) * self.cout
-        return self.onednn and self.dtype == np.float32 and not alone and self.batch * max(x, y) < 1 << 31
+        return self.onednn and self.dtype == np.float32 and not alone and self.batch * max(x, y) < 1 << 30
 
     @property
     def transposed(self) -> Problem:

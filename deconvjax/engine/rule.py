@@ -11,12 +11,11 @@ from deconvjax.engine import (
     convolution,
     dense,
     fourier,
-    gram,
     library,
     rows,
     rule_cpu,
     rule_onednn,
-    shifted,
+    sides,
     tapsum,
 )
 from deconvjax.engine.comb import comb
@@ -51,10 +50,8 @@ def feasible(name: str, p: Problem) -> bool:
         if name == "fourier":
             return fourier.fits(spec) and p.dtype.kind in "fc"
         return name == "direct"
-    if name == "shifted":
-        return shifted.fits_gradient(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
-    if name == "gram":
-        return gram.fits_gradient(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
+    if name in ("shifted", "gram"):
+        return sides.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
     if name == "library":
         return library.fits_gradient(spec) and spec.axes[-1].window <= 64
     if name == "taps":

@@ -26,11 +26,6 @@ LEAST = 1 << 20  # bytes that are not worth cutting
 COPY = 18  # multiply-adds in the time of one number copied
 
 
-def fits_gradient(spec: Spec) -> bool:
-    """Channelled stages whose x is not stuffed (the roles are exchanged before where y is not)."""
-    return spec.groups is not None and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
-
-
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     groups = spec.groups or 1

@@ -76,6 +76,11 @@ class Side:
         return slice(0, self.axis.taps, self.axis.dilation) if dense else slice(None)
 
 
+def fits(spec: Spec) -> bool:
+    """Channelled stages whose x is not stuffed (the roles are exchanged before where y is not)."""
+    return spec.groups is not None and len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes)
+
+
 def split(spec: Spec, cin: int, cout: int, copy: float) -> list[Side]:
     """The sides that cost least per term: multiply-adds, `copy` times the numbers copied; and few slices."""
 

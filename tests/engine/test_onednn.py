@@ -1,6 +1,7 @@
 """The calls of oneDNN: what they compute, when they are made, and that they end, again and again."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from deconvjax import engine
 from deconvjax.axis import Axis
 from deconvjax.engine import Spec, onednn
 from tests.engine import oracle
+from tests.house import ROOT
 
 needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this jaxlib or processor is not among the verified")
 LETTERS = {1: "W", 2: "HW", 3: "DHW"}
@@ -224,6 +226,12 @@ def test_unverified_releases_and_processors(monkeypatch):
     with monkeypatch.context() as m:
         m.setattr(onednn.platform, "machine", lambda: "aarch64")
         assert not onednn._wanted()
+
+
+def test_the_pinned_release_is_verified():
+    """So that the tests above are not skipped in silence when the pin moves."""
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE))
+    assert pins["jaxlib"] in onednn.VERIFIED
 
 
 @needs_onednn
