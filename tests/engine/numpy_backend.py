@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 
 NAMES = (
-    *("banded", "blocks", "columns", "convolution", "dense", "direct", "fourier", "gram", "layout", "library", "lower"),
+    *("banded", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram", "layout", "library", "lower"),
     *("products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)

@@ -7,7 +7,7 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import fourier, layout, library, lower, rule, shifted, strided
+from deconvjax.engine import combwise, fourier, layout, library, lower, rule, shifted, strided, tapsum
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem
 from tests.engine import oracle
@@ -111,6 +111,28 @@ def test_strided_blocks(monkeypatch, dtype):
             few = {"up": 1, "down": 6, "window": 12, "size": 30}
             run(seed, "tapsum", dtype=dtype, depthwise=True, groups=(None, 2, 3), ranks=(1 + seed % 2,), **few)
     assert min(ran.values()) > 30
+
+
+@pytest.mark.parametrize("channels", [range(1, 100), ()])
+def test_enlargement(monkeypatch, channels):
+    """Depthwise sums with more results than samples: a loop per comb, or borders as branches of one loop."""
+    monkeypatch.setattr(combwise, "CHANNELS", channels)
+    monkeypatch.setattr(tapsum, "CHANNELS", 1)
+    ran = {"combwise": 0, "branches": 0}
+
+    def watch(name, run):
+        def counted(*args):
+            ran[name] += 1
+            return run(*args)
+
+        return counted
+
+    monkeypatch.setattr(combwise, "stage", watch("combwise", combwise.stage))
+    monkeypatch.setattr(tapsum, "_shifted", watch("branches", tapsum._shifted))
+    with numpy_backend():
+        for seed in range(26_000, 26_400):
+            run(seed, "tapsum", depthwise=True, groups=(None, 2, 3), down=1 + seed % 2)
+    assert ran["combwise"] > 100 if channels else ran["branches"] > 100
 
 
 def test_pieces_of_the_taps_gradient(monkeypatch):
