@@ -25,6 +25,7 @@ from deconvjax.engine import (
     shifted,
     taps,
     tapsum,
+    tiles,
 )
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem, exchanges
@@ -47,6 +48,7 @@ GRADIENTS: dict[str, Callable[[Array, Array, Spec], Array]] = {
     "library": library.taps_gradient,
     "columns": columns.taps_gradient,
     "taps": taps.taps_gradient,
+    "tiles": tiles.taps_gradient,
     "rows": rows.taps_gradient,
     "banded": banded.taps_gradient,
     "fourier": fourier.taps_gradient,

@@ -17,12 +17,13 @@ from deconvjax.engine import (
     rule_onednn,
     sides,
     tapsum,
+    tiles,
 )
 from deconvjax.engine.comb import comb
 from deconvjax.engine.problem import Problem
 
 FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "dense", "library", "direct")
-GRADIENT = ("shifted", "gram", "library", "columns", "taps", "rows", "banded", "fourier", "dense", "direct")
+GRADIENT = ("shifted", "gram", "library", "columns", "taps", "tiles", "rows", "banded", "fourier", "dense", "direct")
 
 
 def feasible(name: str, p: Problem) -> bool:
@@ -58,6 +59,8 @@ def feasible(name: str, p: Problem) -> bool:
         return math.prod(spec.window) <= 256
     if name == "columns":
         return columns.fits_gradient(spec) and math.prod(spec.window) <= 512
+    if name == "tiles":
+        return p.depthwise and tiles.fits_gradient(spec)
     if name == "rows":
         return p.depthwise and rows.fits_gradient(spec)
     if name == "banded":

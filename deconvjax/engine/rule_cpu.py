@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from deconvjax.engine import blocks, fourier, tapsum
+from deconvjax.engine import blocks, fourier, tapsum, tiles
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, FEW, Problem
@@ -107,7 +107,14 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
             if plain and spec.window[0] > (1000 if p.cin >= 8 else 1500)
             else ("banded", "rows", "taps")
         )
-    return ("rows", "taps", "fourier")
+    return ("tiles", "rows") if _tiled(p) else ("rows", "taps", "fourier")
+
+
+def _tiled(p: Problem) -> bool:
+    """Stride 1, and tiles that are mostly full: loops over rows read the same samples again for every tap."""
+    if not tiles.fits_gradient(p.spec) or any(a.down > 1 for a in p.spec.axes):
+        return False
+    return tiles.filled(p.spec) >= 0.8 and (p.cin >= 16 or len(p.spec.axes) == 1)
 
 
 def _dense_gradient(p: Problem) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 NAMES = (
     *("banded", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram", "layout", "library", "lower"),
-    *("products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum"),
+    *("products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum", "tiles"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 ONEDNN = import_module("deconvjax.engine.onednn")

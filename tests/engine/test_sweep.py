@@ -45,11 +45,11 @@ def test_every_strategy(strategy):
     """Also where the rule would choose another; a strategy that cannot run a stage is not counted."""
     limits = {"groups": (None,), "ranks": (1,)} if strategy == "banded" else {}
     limits = {"groups": (None,)} if strategy == "fourier" else limits
-    if strategy in ("rows", "tapsum"):
+    if strategy in ("rows", "tapsum", "tiles"):
         limits = {"depthwise": True}
     if strategy == "dense":
         limits = {"groups": (2, 3)}
-    if strategy in ("rows", "shifted", "gram"):
+    if strategy in ("rows", "tiles", "shifted", "gram"):
         limits |= {"up": 1}
     onednn = strategy in ("library", "gram")
     dtype = np.dtype(np.float32 if onednn else np.float64)
