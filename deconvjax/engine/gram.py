@@ -3,32 +3,86 @@
     W[w, r] = sum_m y[m - w] x[m*down + r - lo]        taps j = w*down + r: all w as rows, all r as columns
 
 oneDNN takes the sum first on both sides, as memory has it, and cuts it into cachefuls itself; so the two operands are
-written once and nothing is turned. Groups are a batch of products.
+written once and nothing is turned. Groups are a batch of products. A window that does not fill its blocks of `down`
+samples (3 taps, stride 2) is cut into the taps j = r mod down, each with every down-th row of x and stride 1:
+
+    W[w*down + r] = sum_m y[m] x[(m + w)*down + r - lo]        one product for each r, no tap that does not exist
+
+Of few channels every sample of a window is a row of its own, x being read by all taps, y where it lies.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from deconvjax.axis import Axis
 from deconvjax.engine import onednn
-from deconvjax.engine.layout import fit, runs, side_by_side, window_slices
+from deconvjax.engine.comb import comb
+from deconvjax.engine.layout import fit, frame, runs, side_by_side, window_slices
 from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
 COPY = 120  # multiply-adds in the time of one number copied
+FEW = 8  # channels of x too few to lie side by side
+ROWS = (40, 256)  # samples of a window that are rows of their own where channels are few: to two axes, from three
+WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
 
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
+    if spec.groups == 1 and x.shape[-1] < FEW and math.prod(spec.window) * x.shape[-1] <= ROWS[len(spec.axes) > 2]:
+        return _by_sample(x, y, spec)
+    for i, axis in enumerate(spec.axes[:-1]):
+        if _ragged(axis):
+            return _by_place(x, y, spec, i)
     groups = spec.groups or 1
     sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
     left, right = _shifts(_apart(y, groups), sides), _windows(_apart(x, groups), sides)
     left, right = (part.reshape(groups, -1, part.shape[-1]) for part in (left, right))
     return unfolded(onednn.product(left, right), sides, x.shape[-1] // groups, y.shape[-1] // groups)
+
+
+def _by_sample(x: Array, y: Array, spec: Spec) -> Array:
+    """W, every sample of a window as a row."""
+    combs = [comb(a) for a in spec.axes]
+    x = frame(x, combs)
+    counts, steps = [c.count for c in combs], [c.step for c in combs]
+    rows = []
+    for at in np.ndindex(*spec.window):
+        part = window_slices(x, [w * c.grid for w, c in zip(at, combs, strict=True)], counts, steps)
+        rows += [part[..., i].reshape(-1) for i in range(x.shape[-1])]
+    k = onednn.products(jnp.stack(rows)[None], y.reshape(1, -1, y.shape[-1]))
+    return k.reshape(*spec.window, x.shape[-1], y.shape[-1])
+
+
+def _ragged(axis: Axis) -> bool:
+    filled = -(-axis.window // axis.down) * axis.down
+    return axis.dilation == 1 < axis.down <= axis.size and filled >= WASTE * axis.window
+
+
+def _by_place(x: Array, y: Array, spec: Spec, i: int) -> Array:
+    """W, the taps j = r mod down of axis i apart."""
+    axis, parts = spec.axes[i], []
+    whole = -(-axis.window // axis.down)
+    for place in range(min(axis.down, axis.window)):
+        first, row = divmod(place - axis.lo, axis.down)
+        window = len(range(place, axis.window, axis.down))
+        rows = x[(*[slice(None)] * (1 + i), slice(row, None, axis.down))]
+        size = rows.shape[1 + i]
+        every = Axis(size, window, lo=-first, hi=axis.out - 1 + window - size + first)
+        part = taps_gradient(rows, y, replace(spec, axes=(*spec.axes[:i], every, *spec.axes[i + 1 :])))
+        if window < whole:
+            part = jnp.concatenate([part, jnp.zeros((*part.shape[:i], 1, *part.shape[i + 1 :]), part.dtype)], i)
+        parts.append(part)
+    k = jnp.stack(parts, i + 1)
+    k = k.reshape(*k.shape[:i], whole * len(parts), *k.shape[i + 2 :])
+    return k[(*[slice(None)] * i, slice(0, axis.window))]
 
 
 def _apart(x: Array, groups: int) -> Array:

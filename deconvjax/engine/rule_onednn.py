@@ -37,8 +37,6 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     """One product, or a convolution where its operands would be many times larger than x and y."""
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
-    if p.cin < 8 and math.prod(p.spec.window) <= 4 * p.cout:
-        return ()
     if p.groups > GROUPS:
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:

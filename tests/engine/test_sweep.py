@@ -7,7 +7,7 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import combwise, fourier, layout, library, lower, rule, shifted, strided, tapsum
+from deconvjax.engine import combwise, fourier, gram, layout, library, lower, rule, shifted, strided, tapsum
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem
 from tests.engine import oracle
@@ -71,6 +71,20 @@ def test_choices_of_the_library(monkeypatch, name, value):
     with numpy_backend():
         for seed in range(24_000, 24_150):
             run(seed, "library", onednn=True, **limits)
+
+
+@pytest.mark.parametrize(("way", "few", "waste"), [("_by_sample", 100, 2), ("_by_place", 0, 0), ("_windows", 0, 100)])
+def test_ways_of_the_product(monkeypatch, way, few, waste):
+    """Samples of windows as rows, a product for each place of a block, whole blocks."""
+    monkeypatch.setattr(gram, "ROWS", (100, 100))
+    monkeypatch.setattr(gram, "FEW", few)
+    monkeypatch.setattr(gram, "WASTE", waste)
+    ran, run_ = [], getattr(gram, way)
+    monkeypatch.setattr(gram, way, lambda *args: ran.append(args) or run_(*args))
+    with numpy_backend():
+        for seed in range(27_000, 27_200):
+            run(seed, "gram", onednn=True, up=1, down=4, dilation=1 + seed % 2, groups=(1, 1, 2), ranks=(2,))
+    assert len(ran) > 40
 
 
 def test_joined_parts(monkeypatch):
