@@ -87,8 +87,11 @@ def bilinear(size: int, factor: int) -> tuple[np.ndarray, Spec]:
 
 
 def enlarge(x: Array, factor: int) -> Array:
-    """Bilinear, rows then columns, as two one-axis stages on (B, H, W, C)."""
+    """Bilinear on (B, H, W, C): one stage along both axes for small factors, else rows, then columns."""
     b, h, w, c = x.shape
+    if factor <= 4:
+        (rows, down), (columns, right) = bilinear(h, factor), bilinear(w, factor)
+        return engine.transpose(x, jnp.asarray(np.outer(rows, columns)), Spec((*down.axes, *right.axes), None))
     for axis, size in ((1, h), (2, w)):
         taps, spec = bilinear(size, factor)
         batch = b if axis == 1 else b * x.shape[1]

@@ -1,8 +1,10 @@
 """Paired timing: every round runs every contender once, in a shuffled order; ratios are taken inside a round.
 
 A machine that slows down for a second slows all contenders of that second, so the median of the per-round ratios
-says more than the ratio of two medians taken minutes apart. A quick call is made once more, uncounted, right before it
-is timed: what ran before it (a peer's naive loop of a second) leaves cold caches and sleeping threads behind.
+says more than the ratio of two medians taken minutes apart. What ran before must not be timed with what runs now: the
+threads of torch (OpenMP) go on spinning for some milliseconds after its call and take a core away, others leave cold
+caches and sleeping threads behind. So every contender waits `REST` seconds, is called uncounted `WARM` times where it is
+quick, and is then timed over at least `FLOOR` seconds of calls in a row.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from dataclasses import dataclass, field
 Call = Callable[[], object]
 LONG = 2.0
 QUICK = 0.05  # seconds: calls up to this are made warm
+REST = 0.01  # seconds in which spinning threads give up
+WARM = 2
+FLOOR = 4e-3
 
 
 @dataclass
@@ -43,13 +48,20 @@ def _repeats(call: Call, floor: float) -> tuple[int, float]:
     start = time.perf_counter()
     call()
     once = time.perf_counter() - start
-    return max(1, min(200, int(floor / max(once, 1e-7)))), once
+    return max(1, min(200, round(floor / max(once, 1e-7)))), once
 
 
-def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25, floor: float = 1e-3) -> Timing:
+def _rest() -> None:
+    """Let `REST` seconds pass, awake: after a sleep the scheduler wakes all threads of a call on one core."""
+    end = time.perf_counter() + REST
+    while time.perf_counter() < end:
+        pass
+
+
+def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25, floor: float = FLOOR) -> Timing:
     """Time the contenders in interleaved rounds within about `seconds`; each must block until its result is ready.
 
-    A call shorter than `floor` is repeated inside a round until it fills it. One warm-up call each is not counted;
+    A call shorter than `floor` is repeated inside a round until it fills it. One call each before all is not counted;
     a contender slower than `LONG` seconds is timed once, alone.
     """
     repeats, once, alone, warmed = {}, 0.0, {}, {}
@@ -61,7 +73,7 @@ def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25,
             continue
         repeats[name], t = _repeats(call, floor)
         warmed[name] = t < QUICK
-        once += max(t, floor) + (t if warmed[name] else 0)
+        once += REST + max(t, floor) + (WARM * t if warmed[name] else 0)
     rounds = max(3, min(rounds, int(seconds / max(once, 1e-7))))
     timing = Timing({name: [alone[name]] * rounds if name in alone else [] for name in calls})
     order = list(repeats)
@@ -73,8 +85,10 @@ def paired(calls: Mapping[str, Call], *, seconds: float = 1.0, rounds: int = 25,
             generator.shuffle(order)
             for name in order:
                 call, count = calls[name], repeats[name]
+                _rest()
                 if warmed[name]:
-                    call()
+                    for _ in range(WARM):
+                        call()
                 start = time.perf_counter()
                 for _ in range(count):
                     call()

@@ -21,7 +21,7 @@ from deconvjax.engine.layout import fit, joined
 from deconvjax.engine.spec import Spec
 
 COMBS = 4  # sums in one loop
-CHANNELS = range(2, 7)  # one channel is a row already; more are loops of their own
+CHANNELS = range(2, 6)  # one channel is a row already; more are loops of their own
 
 
 def fits(spec: Spec, channels: int) -> bool:

@@ -94,13 +94,20 @@ def _apart(x: Array, groups: int) -> Array:
 
 
 def _shifts(y: Array, sides: list[Side]) -> Array:
-    """(B, *out, c) -> (B, *terms, shifts*c)."""
+    """(B, *out, c) -> (B, *terms, shifts*c).
 
-    def widths(at: tuple[int, ...]) -> list[tuple[int, int]]:
-        lows = [w * s.hop - s.live.start for w, s in zip(at, sides, strict=True)]
-        return [(lo, len(s.live) - s.axis.out - lo) for lo, s in zip(lows, sides, strict=True)]
-
-    return side_by_side([(y, widths(at)) for at in np.ndindex(*[s.shifts for s in sides])])
+    Of y padded once: XLA would put what makes y (a slice of a scan's inputs, an activation's gradient) into the loop
+    over all shifts, once for each, as a function whose loads it does not hoist.
+    """
+    counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
+    before = [s.reach - s.live.start for s in sides]  # of the last shift
+    after = [n - s.axis.out + s.live.start for n, s in zip(counts, sides, strict=True)]  # of the first
+    y = fit(y, [(max(lo, 0), max(hi, 0)) for lo, hi in zip(before, after, strict=True)])
+    parts = []
+    for at in np.ndindex(*[s.shifts for s in sides]):
+        starts = [max(lo, 0) - w * s.hop + s.live.start for lo, w, s in zip(before, at, sides, strict=True)]
+        parts.append((window_slices(y, starts, counts, [1] * len(sides)), none))
+    return side_by_side(parts)
 
 
 def _windows(x: Array, sides: list[Side]) -> Array:

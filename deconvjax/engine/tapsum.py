@@ -3,9 +3,7 @@
     F[m, r] = sum_w comb_taps(k)[w, r] * x[m*step + w*grid]        all combs r in the same loop
 
 The combs are an axis of the sum's result, so depth to space is a reshape. Where x is strided along the last axis by
-`step`, each block is multiplied whole and then added up, which keeps reads contiguous and loops long. Zeros beyond the
-borders are never written where the loops can do without: borders are loops of their own where the result is not larger
-than x, and branches in the loop over a result that is, which its inner loop over many channels takes once.
+`step`, each block is multiplied whole and then added up, which keeps reads contiguous and loops long.
 """
 
 from __future__ import annotations
@@ -21,14 +19,14 @@ from jax import Array, lax
 from deconvjax.engine import combwise, strided
 from deconvjax.engine.blocks import touched
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import comb_taps, frame, joined, padded, window_slices
+from deconvjax.engine.layout import comb_taps, frame, joined
 from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
 TERMS = 192  # a fused loop of more terms compiles slowly and spills registers
 LOOPS = 9  # interior and borders of two axes
-BRANCHES = 4  # terms: LLVM makes vectors of a loop with as many branches, not of one with nine
-CHANNELS = 16  # that make up for a branch
+READS = 16  # of x in one program: XLA fuses no producer into as many
+SMALL = 4  # combs of an enlargement whose x is not small beside its result
 
 
 def fits(spec: Spec) -> bool:
@@ -64,24 +62,17 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     if combwise.fits(spec, x.shape[-1]):
         return combwise.stage(x, kernel, spec)
     kernel = comb_taps(kernel, combs)
-    plans, branches = [framed(c) for c in combs], False
-    if _bordered(combs):
+    plans = [framed(c) for c in combs]
+    if _bordered(combs, x.shape[-1]):
         plans = [strips(c) for c in combs]
-    elif x.shape[-1] >= CHANNELS and terms(spec) <= BRANCHES and not _shrinks(combs):
-        branches = True
     else:
         x = frame(x, combs)
-
-    def read(at: tuple[int, ...], chosen: tuple[Strip, ...]) -> Array:
-        """What the taps `at` of all combs meet."""
-        if branches:
-            return _shifted(x, combs, at)
-        return x[(slice(None), *[s.read(i, c) for s, i, c in zip(chosen, at, combs, strict=True)])]
 
     def leaf(chosen: tuple[Strip, ...]) -> Array:
         parts = []
         for at in np.ndindex(*[s.taps for s in chosen]):
-            part = read(at, chosen).reshape(x.shape[0], *[n for s in chosen for n in (s.count, 1)], x.shape[-1])
+            part = x[(slice(None), *[s.read(i, c) for s, i, c in zip(chosen, at, combs, strict=True)])]
+            part = part.reshape(x.shape[0], *[n for s in chosen for n in (s.count, 1)], x.shape[-1])
             k = kernel[tuple(cut for s, i in zip(chosen, at, strict=True) for cut in (s.tap + i, slice(None)))]
             parts.append(part * k.reshape(*[n for c in combs for n in (1, c.phases)], -1))
         shape = (x.shape[0], *[n for s, c in zip(chosen, combs, strict=True) for n in (s.count, c.phases)], x.shape[-1])
@@ -90,17 +81,17 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     return joined(assemble(plans, range(1, 2 * len(combs), 2), leaf), combs)
 
 
-def _shifted(x: Array, combs: list[Comb], at: tuple[int, ...]) -> Array:
-    """The samples under the taps `at`, zeros among them: XLA makes the padding a branch of the loop that reads it."""
-    lows = [c.pad - i * c.grid for i, c in zip(at, combs, strict=True)]
-    widths = [(lo, (c.count - 1) * c.step + 1 - lo - c.size) for lo, c in zip(lows, combs, strict=True)]
-    return window_slices(padded(x, widths), [0] * len(combs), [c.count for c in combs], [c.step for c in combs])
+def _bordered(combs: list[Comb], channels: int) -> bool:
+    """Whether borders are loops of their own; else x is padded.
 
-
-def _shrinks(combs: list[Comb]) -> bool:
-    return math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs)
-
-
-def _bordered(combs: list[Comb]) -> bool:
-    """Whether borders are loops of their own."""
-    return _shrinks(combs) and all(few(c) for c in combs) and math.prod(len(strips(c)) for c in combs) <= LOOPS
+    Where the result is larger than x, padding x costs less, but for small factors, channels in whole vectors, and so many
+    loops that XLA does not put what makes x into them, once for each tap.
+    """
+    plans = [strips(c) for c in combs]
+    if not all(few(c) for c in combs) or math.prod(map(len, plans)) > LOOPS:
+        return False
+    if math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs):
+        return True
+    reads = math.prod(sum(s.taps for s in plan) for plan in plans)
+    vectors = channels >= 32 and channels % 16 == 0
+    return vectors and reads >= READS and math.prod(c.phases for c in combs) <= SMALL
