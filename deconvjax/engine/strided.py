@@ -2,10 +2,10 @@
 
     F[n] = sum_{t, r} k[t*step + r] x[(n + t)*step + r - pad]        t over the blocks that one window touches
 
-Reads stay contiguous and loops long. `natural` leaves x where it lies: its blocks are those of memory, the taps are
-turned to match, and each of the `touched` sums is moved to its place afterwards, when it is `step` times smaller.
-Borders of the other axes are loops of their own, with the taps that exist there. `aligned` pads x instead and adds
-the touched blocks up in one loop: for windows of more blocks than the other axes have taps.
+Reads stay contiguous and loops long. `natural` leaves x where it lies and reads it once: its blocks are those of
+memory, the taps are turned to match, and each of the `touched` sums is moved to its place afterwards, when it is `step`
+times smaller. Borders of the other axes are loops of their own, with the taps that exist there. `aligned` pads x
+instead and adds the touched blocks up in one loop: for windows of more blocks than the other axes have taps.
 """
 
 from __future__ import annotations
@@ -49,26 +49,30 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     whole = last.size % last.step == 0
     length = last.step if whole else last.size  # samples of one table: a block, or all
     x = x.reshape(*x.shape[:-2], last.size // length, length * channels)
-    tables = _tables(kernel, combs, length)
+    tables, near = _tables(kernel, combs, length), touched(last)
+    blocks = -(-last.size // last.step)
 
     def leaf(chosen: tuple[Strip, ...]) -> Array:
         shape = (batch, *[s.count for s in chosen])
+        terms = []
+        for at in np.ndindex(*[s.taps for s in chosen]):
+            cut = [s.read(i, c) for s, i, c in zip(chosen, at, outer, strict=True)]
+            taps = tables[tuple(s.tap + i for s, i in zip(chosen, at, strict=True))]
+            terms.append(x[(slice(None), *cut)][..., None, :] * taps)
+        if not terms:
+            return lax.full_like(x, 0, shape=(*shape, last.count, channels))
+        sums = reduce(add, terms)  # (*shape, blocks or 1, near, length*C): x is read once for all that is near
+        if not whole:
+            sums = sums.reshape(*shape, near, last.size, channels)
+            sums = fit(sums, [*[(0, 0)] * (1 + len(outer)), (0, -last.size % last.step)])
         total = []
-        for near in range(touched(last)):
-            terms = []
-            for at in np.ndindex(*[s.taps for s in chosen]):
-                cut = [s.read(i, c) for s, i, c in zip(chosen, at, outer, strict=True)]
-                taps = tables[(*[s.tap + i for s, i in zip(chosen, at, strict=True)], near)]
-                terms.append(x[(slice(None), *cut)] * taps)
-            if not terms:
-                continue
-            sums = reduce(add, terms).reshape(*shape, last.size, channels)
-            sums = fit(sums, [*[(0, 0)] * len(outer), (0, -last.size % last.step)])
-            for at, part in enumerate(_inside(sums.reshape(-1, last.step * channels), last.step, last.pad % last.step)):
-                part = part.reshape(*shape, -1, channels)
-                low = last.pad // last.step + at - near
-                total.append(fit(part, [*[(0, 0)] * len(outer), (low, last.count - part.shape[-2] - low)]))
-        return reduce(add, total) if total else lax.full_like(x, 0, shape=(*shape, last.count, channels))
+        for late, part in enumerate(_inside(sums.reshape(-1, last.step * channels), last.step, last.pad % last.step)):
+            part = part.reshape(*shape, *((blocks, near) if whole else (near, blocks)), channels)
+            for i in range(near):
+                low = last.pad // last.step + late - i
+                place = [*[(0, 0)] * len(outer), (low, last.count - blocks - low)]
+                total.append(fit(part[..., i, :] if whole else part[..., i, :, :], place))
+        return reduce(add, total)
 
     return joined(assemble(plans, range(1, 1 + len(outer)), leaf), combs)
 
@@ -81,7 +85,7 @@ def _tables(kernel: Array, combs: list[Comb], length: int) -> Array:
     kernel = comb_taps(kernel, outer)
     kernel = kernel.reshape(*[c.width for c in outer], *kernel.shape[2 * rank :])
     kernel = jnp.take(kernel, (np.arange(length) + last.pad) % last.step, axis=rank + 1, mode="clip")
-    return kernel.reshape(*kernel.shape[:-2], length * kernel.shape[-1])
+    return lax.optimization_barrier(kernel.reshape(*kernel.shape[:-2], length * kernel.shape[-1]))
 
 
 def _blocks(kernel: Array, last: Comb, rank: int) -> Array:
