@@ -3,8 +3,8 @@
 A machine that slows down for a second slows all contenders of that second, so the median of the per-round ratios
 says more than the ratio of two medians taken minutes apart. What ran before must not be timed with what runs now: the
 threads of torch (OpenMP) go on spinning for some milliseconds after its call and take a core away, others leave cold
-caches and sleeping threads behind. So every contender waits `REST` seconds, is called uncounted `WARM` times where it is
-quick, and is then timed over at least `FLOOR` seconds of calls in a row.
+caches and sleeping threads behind. So every contender waits `REST` seconds, is called `WARM` times uncounted where it
+is quick, and is then timed over about `FLOOR` seconds of calls in a row.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from deconvjax.engine.spec import Spec
 
 COPY = 120  # multiply-adds in the time of one number copied
 FEW = 8  # channels of x too few to lie side by side
-ROWS = (40, 256)  # samples of a window that are rows of their own where channels are few: to two axes, from three
+ROWS = (40, 100)  # samples of a window that are rows of their own where channels are few: to two axes, from three
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
 
 

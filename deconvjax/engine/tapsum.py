@@ -84,8 +84,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 def _bordered(combs: list[Comb], channels: int) -> bool:
     """Whether borders are loops of their own; else x is padded.
 
-    Where the result is larger than x, padding x costs less, but for small factors, channels in whole vectors, and so many
-    loops that XLA does not put what makes x into them, once for each tap.
+    Where the result is larger than x, padding x costs less, but for small factors, channels in whole vectors, and so
+    many loops that XLA does not put what makes x into them, once for each tap.
     """
     plans = [strips(c) for c in combs]
     if not all(few(c) for c in combs) or math.prod(map(len, plans)) > LOOPS:

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit
 from deconvjax.engine.spec import Shape, Spec
 

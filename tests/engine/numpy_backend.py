@@ -10,8 +10,8 @@ from importlib import import_module
 import numpy as np
 
 NAMES = (
-    *("banded", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram", "layout", "library", "lower"),
-    *("products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum", "tiles"),
+    *("banded", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram", "layout"),
+    *("library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum", "tiles"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 ONEDNN = import_module("deconvjax.engine.onednn")
