@@ -100,6 +100,8 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     spec = p.spec
     if p.groups == 1 < p.cout:
         return _dense_gradient(p)
+    if _tiled(p):
+        return ("tiles", "rows")
     if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
         plain = spec.axes[0].up == spec.axes[0].down == 1
         return (
@@ -107,14 +109,17 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
             if plain and spec.window[0] > (1000 if p.cin >= 8 else 1500)
             else ("banded", "rows", "taps")
         )
-    return ("tiles", "rows") if _tiled(p) else ("rows", "taps", "fourier")
+    return ("rows", "taps", "fourier")
 
 
 def _tiled(p: Problem) -> bool:
-    """Stride 1, and tiles that are mostly full: loops over rows read the same samples again for every tap."""
-    if not tiles.fits_gradient(p.spec) or any(a.down > 1 for a in p.spec.axes):
+    """Tiles that are mostly full, and stride 1: loops over rows read the same samples again for every tap."""
+    axes = p.spec.axes
+    if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < 0.8:
         return False
-    return tiles.filled(p.spec) >= 0.8 and (p.cin >= 16 or len(p.spec.axes) == 1)
+    if len(axes) > 1:
+        return p.cin >= 16 and all(a.down == 1 for a in axes)
+    return axes[0].window <= (64 if p.cin >= 8 or axes[0].down > 1 else 16)
 
 
 def _dense_gradient(p: Problem) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, Problem
 
 GROUPS = 8  # each is a product of its own
+SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
 TRANSFORMS = 14  # rate of oneDNN's products over that of a Fourier transform
 
 
@@ -37,7 +38,9 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     """One product, or a convolution where its operands would be many times larger than x and y."""
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
-    if p.groups > GROUPS:
+    held = p.batch * (math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout) * p.dtype.itemsize
+    loops = p.cin < 8 or (len(combs) == 2 and step > 1 and (near > 1 or p.groups > 1))
+    if p.groups > GROUPS or (held <= SMALL and loops):
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
         return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")
