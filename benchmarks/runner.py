@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 Call = Callable[[], object]
 LONG = 2.0
 QUICK = 0.05  # seconds: calls up to this are made warm
-REST = 0.01  # seconds in which spinning threads give up
-WARM = 2
-FLOOR = 4e-3
+REST = 6e-3  # seconds in which spinning threads give up
+WARM = 5
+FLOOR = 6e-3
 
 
 @dataclass

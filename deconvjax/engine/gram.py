@@ -31,6 +31,7 @@ from deconvjax.engine.spec import Spec
 COPY = 120  # multiply-adds in the time of one number copied
 FEW = 8  # channels of x too few to lie side by side
 ROWS = (40, 100)  # samples of a window that are rows of their own where channels are few: to two axes, from three
+ROOM = 2.4  # numbers copied for each of x and y that leave room for one more copy of y
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
 
 
@@ -43,7 +44,10 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
             return _by_place(x, y, spec, i)
     groups = spec.groups or 1
     sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
-    left, right = _shifts(_apart(y, groups), sides), _windows(_apart(x, groups), sides)
+    copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
+    copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
+    left = _shifts(_apart(y, groups), sides, whole=copied <= ROOM * (x.size + y.size))
+    right = _windows(_apart(x, groups), sides)
     left, right = (part.reshape(groups, -1, part.shape[-1]) for part in (left, right))
     return unfolded(onednn.product(left, right), sides, x.shape[-1] // groups, y.shape[-1] // groups)
 
@@ -93,20 +97,26 @@ def _apart(x: Array, groups: int) -> Array:
     return lax.optimization_barrier(x.reshape(-1, *x.shape[2:]))
 
 
-def _shifts(y: Array, sides: list[Side]) -> Array:
+def _shifts(y: Array, sides: list[Side], whole: bool) -> Array:
     """(B, *out, c) -> (B, *terms, shifts*c).
 
-    Of y padded once: XLA would put what makes y (a slice of a scan's inputs, an activation's gradient) into the loop
-    over all shifts, once for each, as a function whose loads it does not hoist.
+    Of y padded as a `whole`: XLA would put what makes y (a slice of a scan's inputs, an activation's gradient) into the
+    loop over all shifts, once for each, as a function whose loads it does not hoist. It is one copy more.
     """
     counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
-    before = [s.reach - s.live.start for s in sides]  # of the last shift
-    after = [n - s.axis.out + s.live.start for n, s in zip(counts, sides, strict=True)]  # of the first
-    y = fit(y, [(max(lo, 0), max(hi, 0)) for lo, hi in zip(before, after, strict=True)])
+    before = [max(s.reach - s.live.start, 0) for s in sides]  # what the last shift needs
+    if whole:
+        after = [n - s.axis.out + s.live.start for n, s in zip(counts, sides, strict=True)]  # the first
+        y = fit(y, [(lo, max(hi, 0)) for lo, hi in zip(before, after, strict=True)])
     parts = []
     for at in np.ndindex(*[s.shifts for s in sides]):
-        starts = [max(lo, 0) - w * s.hop + s.live.start for lo, w, s in zip(before, at, sides, strict=True)]
-        parts.append((window_slices(y, starts, counts, [1] * len(sides)), none))
+        lows = [w * s.hop - s.live.start for w, s in zip(at, sides, strict=True)]
+        if whole:
+            starts = [margin - lo for margin, lo in zip(before, lows, strict=True)]
+            parts.append((window_slices(y, starts, counts, [1] * len(sides)), none))
+        else:
+            widths = [(lo, n - s.axis.out - lo) for lo, n, s in zip(lows, counts, sides, strict=True)]
+            parts.append((y, widths))
     return side_by_side(parts)
 
 

@@ -43,7 +43,9 @@ def fits(spec: Spec) -> bool:
 
 
 def fits_gradient(spec: Spec) -> bool:
-    """Channelled stages of two or three axes, without stuffing or groups."""
+    """Channelled stages of two or three axes, without stuffing or groups, and what `banded` takes."""
+    if spec.groups is None:
+        return banded.fits_gradient(spec)
     return spec.groups == 1 and 2 <= len(spec.axes) <= MOST and all(a.up == 1 for a in spec.axes)
 
 
@@ -135,6 +137,8 @@ def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
+    if spec.groups is None:
+        return banded.bands_gradient(x, y, spec, lambda a, b: onednn.product(a[None], b[None])[0])
     *lead, last = spec.axes
     rank = len(lead)
     wanted = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes]

@@ -54,7 +54,7 @@ def feasible(name: str, p: Problem) -> bool:
     if name in ("shifted", "gram"):
         return sides.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
     if name == "library":
-        return library.fits_gradient(spec) and spec.axes[-1].window <= 64
+        return library.fits_gradient(spec) and (spec.scalar or spec.axes[-1].window <= 64)
     if name == "taps":
         return math.prod(spec.window) <= 256
     if name == "columns":

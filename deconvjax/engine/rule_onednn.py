@@ -19,7 +19,7 @@ def prefer(p: Problem) -> tuple[str, ...]:
     if not p.callable:
         return ()
     if p.depthwise and p.groups != 1:
-        return _scalar(p) if p.kind == "F" else ()
+        return _scalar(p) if p.kind == "F" else _scalar_gradient(p)
     return _mixed(p) if p.kind == "F" else _mixed_gradient(p)
 
 
@@ -62,3 +62,15 @@ def _scalar(p: Problem) -> tuple[str, ...]:
     signals = p.batch * p.spec.axes[0].size * p.cin * p.dtype.itemsize
     wide = 4 if c.phases > 1 else 16 if c.step > 1 or signals > CACHED else 48
     return ("library",) if c.width > wide else ()
+
+
+def _scalar_gradient(p: Problem) -> tuple[str, ...]:
+    """Blocks of samples by blocks of results as one product, but for windows that tiles hold, or transforms."""
+    if not p.spec.scalar or len(p.spec.axes) != 1:
+        return ()
+    (axis,) = p.spec.axes
+    if p.cin >= 8:
+        return ("library",) if 64 < axis.window <= 1000 else ()
+    if axis.up > 1:
+        return ("library",)
+    return ("library",) if axis.down == 1 and 8 < axis.window <= 1500 else ()
