@@ -114,12 +114,12 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
 
 def _tiled(p: Problem) -> bool:
     """Tiles that are mostly full, and stride 1: loops over rows read the same samples again for every tap."""
-    axes = p.spec.axes
     if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < 0.8:
         return False
-    if len(axes) > 1:
-        return p.cin >= 16 and all(a.down == 1 for a in axes)
-    return axes[0].window <= (64 if p.cin >= 8 or axes[0].down > 1 else 16)
+    *outer, last = p.spec.axes
+    if outer:
+        return p.cin >= 16 and all(a.down == 1 for a in p.spec.axes)
+    return last.window <= (64 if p.cin >= 8 or last.down > 1 else 16)
 
 
 def _dense_gradient(p: Problem) -> tuple[str, ...]:

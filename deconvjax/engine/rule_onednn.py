@@ -73,4 +73,4 @@ def _scalar_gradient(p: Problem) -> tuple[str, ...]:
         return ("library",) if 64 < axis.window <= 1000 else ()
     if axis.up > 1:
         return ("library",)
-    return ("library",) if axis.down == 1 and 8 < axis.window <= 1500 else ()
+    return ("library",) if axis.down == 1 and 16 < axis.window <= 1500 else ()
