@@ -24,6 +24,8 @@ from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
 TERMS = 192  # a fused loop of more terms compiles slowly and spills registers
+UNROLLED = range(17, 24)  # channels that LLVM makes one long piece of scalar code where taps are scalars,
+SHORT = 4  # and a loop where each has its own: for so few terms
 LOOPS = 9  # interior and borders of two axes
 READS = 16  # of x in one program: XLA fuses no producer into as many
 SMALL = 4  # combs of an enlargement whose x is not small beside its result
@@ -61,6 +63,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
         return strided.stage(x, kernel, combs)
     if combwise.fits(spec, x.shape[-1]):
         return combwise.stage(x, kernel, spec)
+    if kernel.shape[-1] == 1 and x.shape[-1] in UNROLLED and terms(spec) <= SHORT:
+        kernel = jnp.broadcast_to(kernel, (*spec.window, x.shape[-1]))
     kernel = comb_taps(kernel, combs)
     plans = [framed(c) for c in combs]
     if _bordered(combs, x.shape[-1]):
