@@ -53,28 +53,28 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
     blocks = -(-last.size // last.step)
 
     def leaf(chosen: tuple[Strip, ...]) -> Array:
-        shape = (batch, *[s.count for s in chosen])
+        """(*counts, blocks or 1, near, length*C): x is read once for all that is near."""
         terms = []
         for at in np.ndindex(*[s.taps for s in chosen]):
             cut = [s.read(i, c) for s, i, c in zip(chosen, at, outer, strict=True)]
             taps = tables[tuple(s.tap + i for s, i in zip(chosen, at, strict=True))]
             terms.append(x[(slice(None), *cut)][..., None, :] * taps)
-        if not terms:
-            return lax.full_like(x, 0, shape=(*shape, last.count, channels))
-        sums = reduce(add, terms)  # (*shape, blocks or 1, near, length*C): x is read once for all that is near
-        if not whole:
-            sums = sums.reshape(*shape, near, last.size, channels)
-            sums = fit(sums, [*[(0, 0)] * (1 + len(outer)), (0, -last.size % last.step)])
-        total = []
-        for late, part in enumerate(_inside(sums.reshape(-1, last.step * channels), last.step, last.pad % last.step)):
-            part = part.reshape(*shape, *((blocks, near) if whole else (near, blocks)), channels)
-            for i in range(near):
-                low = last.pad // last.step + late - i
-                place = [*[(0, 0)] * len(outer), (low, last.count - blocks - low)]
-                total.append(fit(part[..., i, :] if whole else part[..., i, :, :], place))
-        return reduce(add, total)
+        shape = (batch, *[s.count for s in chosen], *x.shape[-2:-1], near, length * channels)
+        return reduce(add, terms) if terms else lax.full_like(x, 0, shape=shape)
 
-    return joined(assemble(plans, range(1, 1 + len(outer)), leaf), combs)
+    sums = assemble(plans, range(1, 1 + len(outer)), leaf)
+    shape = (batch, *[c.count for c in outer])
+    if not whole:
+        sums = sums.reshape(*shape, near, last.size, channels)
+        sums = fit(sums, [*[(0, 0)] * (1 + len(outer)), (0, -last.size % last.step)])
+    total = []
+    for late, part in enumerate(_inside(sums.reshape(-1, last.step * channels), last.step, last.pad % last.step)):
+        part = part.reshape(*shape, *((blocks, near) if whole else (near, blocks)), channels)
+        for i in range(near):
+            low = last.pad // last.step + late - i
+            place = [*[(0, 0)] * len(outer), (low, last.count - blocks - low)]
+            total.append(fit(part[..., i, :] if whole else part[..., i, :, :], place))
+    return joined(reduce(add, total), combs)
 
 
 def _tables(kernel: Array, combs: list[Comb], length: int) -> Array:
