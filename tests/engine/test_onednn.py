@@ -20,7 +20,7 @@ from tests.house import ROOT
 
 needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this jaxlib or processor is not among the verified")
 LETTERS = {1: "W", 2: "HW", 3: "DHW"}
-SPEC = Spec((Axis(16, 3, 1, 1, 2, 1, 1),) * 2)
+SPEC = Spec((Axis(64, 3, 1, 1, 2, 1, 1),) * 2)  # large enough for the rule to call oneDNN for all three maps
 
 
 def random_call(seed):
