@@ -118,23 +118,24 @@ def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, S
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
 
-    def product(left: Array, right: Array) -> Array:
+    def by(left: Array) -> Callable[[Array], Array]:
         turned = lax.optimization_barrier(left.T)
-        return lax.dot_general(turned, right, (((1,), (0,)), ((), ())), precision=spec.precision)
+        return lambda right: lax.dot_general(turned, right, (((1,), (0,)), ((), ())), precision=spec.precision)
 
-    return bands_gradient(x, y, spec, product)
+    return bands_gradient(x, y, spec, by)
 
 
-def bands_gradient(x: Array, y: Array, spec: Spec, product: Callable[[Array, Array], Array]) -> Array:
-    """W, the gradient of the band added up over the places where each tap stands: product(a, b) = a^T b."""
+def bands_gradient(x: Array, y: Array, spec: Spec, by: Callable[[Array], Callable[[Array], Array]]) -> Array:
+    """W: the gradient of the band, added up over the places where each tap stands; by(a)(b) = a^T b, for many b."""
     (axis,) = spec.axes
     b = band(axis, min(max(SHORT, comb(axis).span // 2), LONG))
     source, missing = _blocks(x, b)
     source = fit(source, [missing])
     y = jnp.swapaxes(y, 1, 2).reshape(-1, axis.out, 1)
     y = fit(y, [(b.skip, b.count * b.outputs - axis.out - b.skip)]).reshape(-1, b.outputs)
+    multiplied = by(y)
     total = jnp.zeros((axis.window + 1,), x.dtype)
     for w in range(b.near):
         rows = source[:, w : w + b.count].reshape(-1, b.inputs)
-        total = total.at[b.taps[w].T].add(product(y, rows))
+        total = total.at[b.taps[w].T].add(multiplied(rows))
     return total[:-1]

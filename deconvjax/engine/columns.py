@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array, lax
 
 from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import comb_taps, frame, interleave, window_slices
+from deconvjax.engine.layout import comb_taps, frame, interleave, windows
 from deconvjax.engine.products import grouped, product
 from deconvjax.engine.spec import Spec
 
@@ -31,12 +31,7 @@ def fits_gradient(spec: Spec) -> bool:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W: for few channels in x, whose windows are then not longer than the rows of y."""
     combs = [comb(a) for a in spec.axes]
-    framed = frame(x, combs)
-    counts, steps = [c.count for c in combs], [c.step for c in combs]
-    parts = [
-        window_slices(framed, [w * c.grid for w, c in zip(at, combs, strict=True)], counts, steps)
-        for at in np.ndindex(*spec.window)
-    ]
+    parts = windows(frame(x, combs), combs, spec.window)
     rows = lax.optimization_barrier(jnp.stack(parts).reshape(len(parts), -1, x.shape[-1]))
     y = y.reshape(-1, y.shape[-1])
     k = lax.dot_general(rows, y, (((1,), (0,)), ((), ())), precision=spec.precision)
@@ -48,12 +43,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     groups = spec.groups or 1
     rank = len(spec.axes)
     combs = [comb(a) for a in spec.axes]
-    framed = frame(x, combs)
-    counts, steps = [c.count for c in combs], [c.step for c in combs]
-    parts = [
-        grouped(window_slices(framed, [w * c.grid for w, c in zip(at, combs, strict=True)], counts, steps), groups)
-        for at in np.ndindex(*[c.width for c in combs])
-    ]
+    counts = [c.count for c in combs]
+    parts = [grouped(part, groups) for part in windows(frame(x, combs), combs, [c.width for c in combs])]
     rows = jnp.stack(parts, -2) if len(parts) > 1 else parts[0]
     rows = rows.reshape(x.shape[0] * int(np.prod(counts, dtype=int)), groups, -1)
     kernel = grouped(comb_taps(taps, combs), groups)  # (width, phases)*, in/g, g, out/g

@@ -24,7 +24,7 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
 from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import fit, frame, runs, side_by_side, window_slices
+from deconvjax.engine.layout import fit, frame, runs, side_by_side, window_slices, windows
 from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
@@ -55,12 +55,8 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 def _by_sample(x: Array, y: Array, spec: Spec) -> Array:
     """W, every sample of a window as a row."""
     combs = [comb(a) for a in spec.axes]
-    x = frame(x, combs)
-    counts, steps = [c.count for c in combs], [c.step for c in combs]
-    rows = []
-    for at in np.ndindex(*spec.window):
-        part = window_slices(x, [w * c.grid for w, c in zip(at, combs, strict=True)], counts, steps)
-        rows += [part[..., i].reshape(-1) for i in range(x.shape[-1])]
+    parts = windows(frame(x, combs), combs, spec.window)
+    rows = [part[..., i].reshape(-1) for part in parts for i in range(x.shape[-1])]
     k = onednn.products(jnp.stack(rows)[None], y.reshape(1, -1, y.shape[-1]))
     return k.reshape(*spec.window, x.shape[-1], y.shape[-1])
 

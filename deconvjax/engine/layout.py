@@ -98,6 +98,13 @@ def window_slices(x: Array, starts: Sequence[int], counts: Sequence[int], steps:
     return x[(slice(None), *cut)]
 
 
+def windows(x: Array, combs: Sequence[Comb], widths: Sequence[int]) -> list[Array]:
+    """What each of `widths` taps per axis meets, in order; x is framed."""
+    counts, steps = [c.count for c in combs], [c.step for c in combs]
+    places = [[w * c.grid for w, c in zip(at, combs, strict=True)] for at in np.ndindex(*widths)]
+    return [window_slices(x, at, counts, steps) for at in places]
+
+
 def frame(x: Array, combs: Sequence[Comb], extra: Sequence[int] | None = None) -> Array:
     """x padded so that every window of every comb lies inside, and nothing more (but `extra` on the high side)."""
     extra = extra or [0] * len(combs)

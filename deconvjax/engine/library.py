@@ -138,7 +138,7 @@ def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     if spec.groups is None:
-        return banded.bands_gradient(x, y, spec, lambda a, b: onednn.product(a[None], b[None])[0])
+        return banded.bands_gradient(x, y, spec, lambda a: lambda b: onednn.product(a[None], b[None])[0])
     *lead, last = spec.axes
     rank = len(lead)
     wanted = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes]

@@ -10,6 +10,7 @@ slower. The last axis is cut into chunks that stay in cache, and the chunk is su
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -32,14 +33,17 @@ def fits_gradient(spec: Spec) -> bool:
 
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
-    """W; x (B, *size, C), y (B, *out, C*many)."""
+    """W."""
+    return by_channel(_depthwise, x, y, spec)
+
+
+def by_channel(sums: Callable[[Array, Array, Spec], Array], x: Array, y: Array, spec: Spec) -> Array:
+    """W from `sums`, which gives (*window, C) for x and y of as many channels; x (B, *size, C), y (B, *out, C*many)."""
     many = y.shape[-1] // x.shape[-1]
     if many > 1:
         x = jnp.repeat(x, many, axis=-1)
-    k = _depthwise(x, y, spec.axes)
-    if spec.groups is None:
-        return k.sum(-1).astype(k.dtype)
-    return k[..., None, :]
+    k = sums(x, y, spec)
+    return k.sum(-1).astype(k.dtype) if spec.groups is None else k[..., None, :]
 
 
 def _chunk(axis: Axis, kept: int) -> int:
@@ -49,8 +53,8 @@ def _chunk(axis: Axis, kept: int) -> int:
     return -(-axis.out // pieces)
 
 
-def _depthwise(x: Array, y: Array, axes: tuple[Axis, ...]) -> Array:
-    *outer, last = axes
+def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
+    *outer, last = spec.axes
     batch, channels = x.shape[0], x.shape[-1]
     near = -(-last.taps // last.down)
     length = _chunk(last, math.prod(a.window for a in outer) * near * last.down * channels)

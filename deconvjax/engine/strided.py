@@ -78,7 +78,10 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
 
 
 def _tables(kernel: Array, combs: list[Comb], length: int) -> Array:
-    """(*window, C) -> (*outer width, touched, length*C): the taps that sample i of a block meets."""
+    """(*window, C) -> (*outer width, touched, length*C): the taps that sample i of a block meets.
+
+    Behind a barrier: XLA would lay them out as the taps come, and the sum's inner loop would jump.
+    """
     *outer, last = combs
     rank = len(outer)
     kernel = _blocks(kernel, last, rank)  # (*outer window, touched, step, C)

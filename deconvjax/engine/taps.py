@@ -17,6 +17,7 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit, window_slices
 from deconvjax.engine.products import grouped
+from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
 
@@ -44,8 +45,7 @@ def pairs(axis: Axis, tap: int) -> tuple[int, int, int, int, int]:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     if _depthwise(x, spec):
-        k = _sums(jnp.repeat(x, y.shape[-1] // x.shape[-1], axis=-1), y, spec)
-        return k.sum(-1).astype(k.dtype) if spec.groups is None else k[..., None, :]
+        return by_channel(_sums, x, y, spec)
     if all(a.up == 1 for a in spec.axes):
         return _strided(x, y, spec)
     groups = spec.groups or 1

@@ -12,11 +12,11 @@ import math
 from functools import reduce
 from operator import add
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from deconvjax.engine.layout import fit
+from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Shape, Spec
 
 TERMS = 64  # places of a tile: summands of the fused loop
@@ -50,14 +50,8 @@ def filled(spec: Spec) -> float:
 
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
-    """W; x (B, *size, C), y (B, *out, C*many)."""
-    many = y.shape[-1] // x.shape[-1]
-    if many > 1:
-        x = jnp.repeat(x, many, axis=-1)
-    k = _depthwise(x, y, spec)
-    if spec.groups is None:
-        return k.sum(-1).astype(k.dtype)
-    return k[..., None, :]
+    """W."""
+    return by_channel(_depthwise, x, y, spec)
 
 
 def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
