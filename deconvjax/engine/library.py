@@ -5,7 +5,8 @@
 The combs of the last axis are channels, which makes their interleaving a reshape. The combs of another axis are an
 axis of their own: one sample of x, padded so that each of the `phases` results reads one slice of the taps (oneDNN
 skips the others, as it skips all padding). So depth to space moves nothing, and only an axis whose combs do not start
-together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved.
+together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved. Where no channels
+mix, the combs of the last axis each read a copy of x's channels.
 
     W[j, w] = sum_b conv(x_b turned, last axis cut out for tap w; y_b)
 
@@ -26,7 +27,7 @@ from jax import Array
 from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import Widths, comb_taps, fit, joined, runs, window_slices
+from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs, window_slices
 from deconvjax.engine.spec import Spec
 
 MOST = 3  # spatial axes that oneDNN knows
@@ -34,12 +35,24 @@ CROP = 64  # multiply-adds in the time that cropping takes per number
 CHANNELS = 16  # from here on the channels of one filter fill the vector registers
 SCATTERED = 0.2  # taps among the numbers of a band
 TOGETHER = 48  # results of one small matrix: more read more zeros
+FEW = 4  # channels too few for sums by channel along one axis
+LONG = 256  # taps from which on a product of blocks is faster than any sum by channel
 IMAGES = 8  # convolutions, one for each image, that are added up; more images share the channels
 
 
-def fits(spec: Spec) -> bool:
-    """Channelled stages of one to three axes, and what `banded` takes."""
-    return banded.fits(spec) if spec.groups is None else 1 <= len(spec.axes) <= MOST
+def fits(spec: Spec, depthwise: bool) -> bool:
+    """Channelled stages of one to three axes, what `banded` takes, and depthwise sums without holes in the window."""
+    if spec.scalar and banded.fits(spec):
+        return True
+    if not depthwise or spec.groups == 1:
+        return not spec.scalar and 1 <= len(spec.axes) <= MOST
+    combs = [comb(a, aligned=True) for a in spec.axes]
+    return 1 <= _places(combs) <= MOST and all(c.grid == 1 for c in combs)
+
+
+def _places(combs: Sequence[Comb]) -> int:
+    """Spatial axes of oneDNN's that the combs lie on."""
+    return len(combs) + sum(c.phases > 1 for c in combs[:-1])
 
 
 def fits_gradient(spec: Spec) -> bool:
@@ -51,10 +64,12 @@ def fits_gradient(spec: Spec) -> bool:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
-    if spec.groups is None:
+    if spec.scalar and len(spec.axes) == 1 and not beside(comb(spec.axes[0]), x.shape[-1]):
         return _scalar(x, taps, spec)
+    if spec.scalar or spec.groups == x.shape[-1] > 1:
+        return _depthwise(x, per_channel(taps, spec, x.shape[-1]) if spec.scalar else taps, spec)
     combs = _combs(spec, x.shape[-1])
-    if spec.groups > 1 or len(combs) + sum(c.phases > 1 for c in combs[:-1]) > MOST:
+    if spec.groups > 1 or _places(combs) > MOST:
         return convolution.polyphase(x, taps, spec, _bordered)
     return _interleaved(x, taps, combs)
 
@@ -66,7 +81,17 @@ def _combs(spec: Spec, cin: int) -> list[Comb]:
     return wide if more <= CROP else narrow
 
 
-def _interleaved(x: Array, taps: Array, combs: list[Comb]) -> Array:
+def _depthwise(x: Array, taps: Array, spec: Spec) -> Array:
+    """F of channels that do not mix, each output channel with an input channel of its own."""
+    combs = [comb(a, aligned=True) for a in spec.axes]
+    if len(combs) == 1:  # oneDNN has no such loop for one axis
+        combs, x, taps = [comb(Axis(1, 1)), *combs], x[:, None], taps[None]
+    copies = (combs[-1].phases, x.shape[-1], taps.shape[-1] // x.shape[-1])
+    x = jnp.broadcast_to(x[..., None, :, None], (*x.shape[:-1], *copies)).reshape(*x.shape[:-1], -1)
+    return _interleaved(x, taps, combs, groups=x.shape[-1]).reshape(x.shape[0], *spec.out, -1)
+
+
+def _interleaved(x: Array, taps: Array, combs: list[Comb], groups: int = 1) -> Array:
     """F whose combs are interleaved by the convolution itself."""
     last = len(combs) - 1
     kernel = comb_taps(taps, combs)  # (width, phases)*, in, out
@@ -77,8 +102,8 @@ def _interleaved(x: Array, taps: Array, combs: list[Comb]) -> Array:
             places.append((1, c.phases, 1, (c.phases - 1, c.phases - 1), 1))
             kernel = jnp.flip(kernel, 2 * i + 1)  # the first result reads the last slice
     sizes, window, strides, pads, dilation = zip(*places, strict=True)
-    kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1], -1)
-    z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation)
+    kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1] // groups, -1)
+    z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation, groups)
     return joined(z.reshape(x.shape[0], *[n for c in combs for n in (c.count, c.phases)], taps.shape[-1]), combs)
 
 
@@ -98,6 +123,11 @@ def _convolved(
     x = fit(x, crops)
     pads = [(lo - cut, hi - end) for (lo, hi), (cut, end) in zip(pads, crops, strict=True)]
     return onednn.convolution(x, kernel, strides, pads, dilation, groups)
+
+
+def beside(c: Comb, channels: int) -> bool:
+    """Whether one filter for all channels is faster as a sum for each than as a product of blocks of samples."""
+    return c.phases == c.grid == 1 and channels >= FEW and c.width <= min(LONG, 8 * channels)
 
 
 def _scalar(x: Array, taps: Array, spec: Spec) -> Array:

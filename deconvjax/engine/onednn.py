@@ -82,7 +82,8 @@ def convolution(
 ) -> Array:
     """x (B, *size, Cin), kernel (*window, Cin/groups, Cout), pads not negative, one to three axes, float32.
 
-    Not for one channel per group: oneDNN then falls back on a method that can wait for itself for ever.
+    One channel per group: one for one, on two or three axes, not dilated. For others, as for a single input or output
+    channel per group, oneDNN falls back on a method that can wait for itself for ever.
     """
     rank = len(strides)
     data = {"batch_dim": 0, "feature_dim": rank + 1, "spatial_dims": list(range(1, rank + 1))}

@@ -36,14 +36,18 @@ class Problem:
         return self.spec.groups or 0
 
     @property
-    def callable(self) -> bool:
-        """Whether oneDNN takes it: not one channel per group, for which it has no method that always ends.
+    def alone(self) -> bool:
+        """Groups with a single channel on one side at least."""
+        return self.groups > 1 and min(self.cin, self.cout) == self.groups
 
-        And not so many numbers that an int32 cannot count them, padding included, which the gathering of runs needs.
+    @property
+    def callable(self) -> bool:
+        """Whether oneDNN takes it: float32, and not so many numbers, padding included, that an int32 cannot count them.
+
+        The gathering of runs needs that.
         """
-        alone = self.groups > 1 and min(self.cin, self.cout) == self.groups
         x, y = math.prod(self.spec.size) * self.cin, math.prod(self.spec.out) * self.cout
-        return self.onednn and self.dtype == np.float32 and not alone and self.batch * max(x, y) < 1 << 30
+        return self.onednn and self.dtype == np.float32 and self.batch * max(x, y) < 1 << 30
 
     @property
     def transposed(self) -> Problem:

@@ -31,6 +31,8 @@ def feasible(name: str, p: Problem) -> bool:
     spec = p.spec
     if name in ("library", "gram") and not p.callable:
         return False
+    if p.alone and (name == "gram" or (name == "library" and not (p.kind == "F" and p.depthwise))):
+        return False
     if name == "dense":
         return len(spec.axes) > 0 and dense.fits(spec)
     if not spec.axes:
@@ -43,7 +45,7 @@ def feasible(name: str, p: Problem) -> bool:
         if name == "blocks":
             return blocks.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 512
         if name == "library":
-            return library.fits(spec) and math.prod(comb(a).width for a in spec.axes) <= 16384
+            return library.fits(spec, p.depthwise) and math.prod(comb(a).width for a in spec.axes) <= 16384
         if name == "tapsum":
             return p.depthwise and tapsum.fits(spec)
         if name == "banded":

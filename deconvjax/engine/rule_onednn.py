@@ -19,7 +19,9 @@ def prefer(p: Problem) -> tuple[str, ...]:
     if not p.callable:
         return ()
     if p.depthwise and p.groups != 1:
-        return _scalar(p) if p.kind == "F" else _scalar_gradient(p)
+        if p.kind == "W":
+            return _scalar_gradient(p)
+        return _scalar(p) if p.spec.scalar and len(p.spec.axes) == 1 else _depthwise(p)
     return _mixed(p) if p.kind == "F" else _mixed_gradient(p)
 
 
@@ -49,13 +51,27 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     return ("gram",)
 
 
+def _depthwise(p: Problem) -> tuple[str, ...]:
+    """Sums by channel where they are long, or vectors of channels are not full.
+
+    Shorter ones XLA fuses with what makes x and what reads the result, which saves more than oneDNN's loop does.
+    """
+    combs = [comb(a) for a in p.spec.axes]
+    window, step = math.prod(c.width for c in combs), math.prod(c.step for c in combs)
+    if any(c.phases > 1 for c in combs) or p.cin == 1:
+        return ()
+    if window >= 7 * 7 and window >= 7 * step or window > 512:
+        return ("library",)
+    return ("library",) if window >= step * (9 if len(combs) > 1 and p.cin < 16 else 20) else ()
+
+
 def _scalar(p: Problem) -> tuple[str, ...]:
     """Blocks of samples as channels, or as rows, where the filter is longer than a loop over its taps is fast."""
-    if not p.spec.scalar or len(p.spec.axes) != 1:
-        return ()
     if reads(p.spec.axes[0]) > TRANSFORMS * fourier.operations(p.spec):
         return ("fourier",)
     c = comb(p.spec.axes[0])
+    if library.beside(c, p.cin) and c.width >= 9:
+        return ("library",)
     if p.cin >= library.CHANNELS:
         long = 24 if c.phases == 1 and p.cin >= 2 * library.CHANNELS else 40
         return ("library",) if c.phases * c.step >= 64 or c.width > long else ()

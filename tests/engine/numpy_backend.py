@@ -126,7 +126,8 @@ def _gather(a, starts, numbers, sizes, mode):
 def _library_convolution(x, k, strides, pads, dilation, groups=1):
     """What `onednn.convolution` may be asked for, and no more: oneDNN ends the process, or waits, where this fails."""
     assert len(strides) in (1, 2, 3) and min(min(p) for p in pads) >= 0, "padding"
-    assert groups == 1 or min(k.shape[-2], k.shape[-1] // groups) > 1, "one channel per group"
+    if groups > 1 and min(k.shape[-2], k.shape[-1] // groups) == 1:
+        assert x.shape[-1] == k.shape[-1] == groups and len(strides) > 1 and max(dilation) == 1, "one channel per group"
     assert x.dtype == k.dtype == np.float32 and 0 not in (*x.shape, *k.shape)
     spans = [d * (w - 1) + 1 for d, w in zip(dilation, k.shape, strict=False)]
     assert all(n + sum(p) >= w for n, p, w in zip(x.shape[1:-1], pads, spans, strict=True)), "window"

@@ -40,9 +40,9 @@ def _joined(a, spec):
 def _run(spec, missing, *operands):
     dtype = np.result_type(*operands)
     tables = [links(a).astype(dtype) for a in spec.axes]
-    return _joined(
-        np.einsum(_equation(spec, missing), *tables, *[_split(a, spec) for a in operands], optimize=True), spec
-    )
+    z = np.einsum(_equation(spec, missing), *tables, *[_split(a, spec) for a in operands], optimize=True)
+    assert np.isfinite(z).all()
+    return _joined(z, spec)
 
 
 def stage(x, k, spec):

@@ -27,11 +27,12 @@ def random_call(seed):
     """x, kernel and the arguments of a random convolution within the contract."""
     r = np.random.default_rng(seed)
     rank = int(r.integers(1, 4))
-    groups = int(r.choice([1, 1, 1, 2, 4]))
-    inner, outer = (int(r.choice([1, 2, 3, 5, 8, 16, 17, 33])) + (groups > 1) for _ in range(2))
+    depthwise = rank > 1 and r.random() < 0.3
+    groups = int(r.choice([2, 3, 7, 16, 21, 33, 64] if depthwise else [1, 1, 1, 2, 4]))
+    inner, outer = (1 if depthwise else int(r.choice([1, 2, 3, 5, 8, 16, 17, 33])) + (groups > 1) for _ in range(2))
     size = r.integers(1, (0, 40, 16, 8)[rank], rank)
     window = r.integers(1, (0, 12, 6, 4)[rank], rank)
-    dilation, strides = r.choice([1, 1, 2, 3], rank), r.choice([1, 1, 2, 3, 5], rank)
+    dilation, strides = r.choice([1] if depthwise else [1, 1, 2, 3], rank), r.choice([1, 1, 2, 3, 5], rank)
     pads = []
     for n, w, d in zip(size, window, dilation, strict=True):
         least = int(max(0, (w - 1) * d + 1 - n))
@@ -140,8 +141,22 @@ def test_from_several_threads():
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("strategy", ["library", "gram"])
 def test_stages_against_the_definition(strategy, groups):
-    spec = Spec((Axis(17, 4, 1, 2, 1, 3, 2), Axis(14, 3, 2, 1, 2, 2, -1)), groups)
-    x, k, y = drawn(spec, 16, 24)
+    check_maps(Spec((Axis(17, 4, 1, 2, 1, 3, 2), Axis(14, 3, 2, 1, 2, 2, -1)), groups), strategy, 16, 24)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("groups", "cin", "cout"), [(5, 5, 5), (5, 5, 10), (21, 21, 21), (None, 6, 6), (None, 1, 1)])
+def test_sums_by_channel_against_the_definition(groups, cin, cout):
+    """Strided one way, enlarged the other; channels that do and do not fill vectors, several results for each."""
+    axes = (Axis(17, 4, 1, 1, 2, 3, -1), Axis(14, 5, 1, 3, 1, -1, 3))
+    for rank in (1, 2):
+        check_maps(Spec(axes[:rank], groups), "library", cin, cout)
+        check_maps(Spec(axes[2 - rank :], groups), "library", cin, cout)
+
+
+def check_maps(spec, strategy, cin, cout):
+    """F, T and W of one strategy."""
+    x, k, y = drawn(spec, cin, cout)
     with engine.strategy(strategy):
         got = jax.jit(lambda x, k, y: maps(x, k, y, spec))(*(v.astype(np.float32) for v in (x, k, y)))
     definition = (oracle.stage(x, k, spec), oracle.transpose(y, k, spec), oracle.taps_gradient(x, y, spec))
@@ -151,7 +166,7 @@ def test_stages_against_the_definition(strategy, groups):
 
 def drawn(spec, cin, cout):
     r = np.random.default_rng(0)
-    taps = (*spec.window, cin // spec.groups, cout)
+    taps = spec.window if spec.scalar else (*spec.window, cin // spec.groups, cout)
     shapes = ((2, *spec.size, cin), taps, (2, *spec.out, cout))
     return [r.integers(-3, 4, shape).astype(np.float64) for shape in shapes]
 
@@ -166,15 +181,19 @@ def calls(*operands, spec=SPEC):
 
 @needs_onednn
 def test_when_the_calls_are_made():
-    """For float32 (and half precision, computed in it); never with one channel per group, and never in an export."""
+    """For float32 (and half precision, computed in it); by channel only as the contract allows; never in an export."""
     x, k, y = (v.astype(np.float32) for v in drawn(SPEC, 32, 32))
     assert calls(x, k, y) == 4  # F, T, and W for the first and last row of taps and for the second
     assert calls(*(jnp.asarray(v, jnp.bfloat16) for v in (x, k, y))) == 4
     assert calls(*(v.astype(np.int32) for v in (x, k, y))) == 0
     depthwise = Spec(SPEC.axes, 32)
     assert calls(x, k[:, :, :1], y, spec=depthwise) == 0
-    with engine.strategy("library"):  # not even where it is asked for
-        assert calls(x, k[:, :, :1], y, spec=depthwise) == 0
+    dilated = Spec((Axis(64, 2, 3, 1, 2, 1, 1),) * 2, 32)
+    with engine.strategy("library"):  # F and T, but not dilated, not even where it is asked for
+        assert calls(x, k[:, :, :1], y, spec=depthwise) == 2
+        assert calls(x, k[:2, :2, :1], y, spec=dilated) == 0
+    long = Spec((Axis(64, 7, 1, 1, 1, 3, 3),) * 2, 32)
+    assert calls(x, np.ones((7, 7, 1, 32), np.float32), x, spec=long) == 2
     exported = export.export(jax.jit(maps))(x, k, y)
     assert "__onednn" not in exported.mlir_module()
     for a, b in zip(exported.call(x, k, y), maps(x, k, y), strict=True):
