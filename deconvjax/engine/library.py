@@ -5,8 +5,8 @@
 The combs of the last axis are channels, which makes their interleaving a reshape. The combs of another axis are an
 axis of their own: one sample of x, padded so that each of the `phases` results reads one slice of the taps (oneDNN
 skips the others, as it skips all padding). So depth to space moves nothing, and only an axis whose combs do not start
-together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved. Where no channels
-mix, the combs of the last axis each read a copy of x's channels.
+together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved. Where no
+channels mix, the combs of the last axis each read a copy of x's channels.
 
     W[j, w] = sum_b conv(x_b turned, last axis cut out for tap w; y_b)
 
@@ -28,6 +28,7 @@ from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs, window_slices
+from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
 MOST = 3  # spatial axes that oneDNN knows
@@ -55,10 +56,13 @@ def _places(combs: Sequence[Comb]) -> int:
     return len(combs) + sum(c.phases > 1 for c in combs[:-1])
 
 
-def fits_gradient(spec: Spec) -> bool:
-    """Channelled stages of two or three axes, without stuffing or groups, and what `banded` takes."""
-    if spec.groups is None:
-        return banded.fits_gradient(spec)
+def fits_gradient(spec: Spec, depthwise: bool, batch: int) -> bool:
+    """Channelled stages of two or three axes, without stuffing or groups, what `banded` takes, sums by channel."""
+    if spec.scalar and banded.fits_gradient(spec):
+        return True
+    if depthwise and spec.groups != 1:
+        apart = 1 if batch > 1 or len(spec.axes) == 1 else 0  # images are an axis of the window
+        return 1 <= len(spec.axes) + apart <= MOST and all(a.up == a.down == a.dilation == 1 for a in spec.axes)
     return spec.groups == 1 and 2 <= len(spec.axes) <= MOST and all(a.up == 1 for a in spec.axes)
 
 
@@ -167,6 +171,8 @@ def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
+    if not spec.scalar and spec.groups == x.shape[-1] > 1 or len(spec.axes) > 1 and spec.scalar:
+        return by_channel(_depthwise_gradient, x, y, spec)
     if spec.groups is None:
         return banded.bands_gradient(x, y, spec, lambda a: lambda b: onednn.product(a[None], b[None])[0])
     *lead, last = spec.axes
@@ -183,3 +189,13 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     pads = [*wanted[:-1], (0, 0)]
     parts = [_convolved(t, jnp.expand_dims(v, rank), steps, pads, grids) for t, v in zip(turned, y, strict=True)]
     return jnp.moveaxis(reduce(add, parts), 0, rank)
+
+
+def _depthwise_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """W[j] = sum_b sum_n x[b, n + j - lo] y[b, n]: one convolution of all images by all images."""
+    wanted = [(a.lo, a.out + a.window - 1 - a.size - a.lo) for a in spec.axes]
+    if x.shape[0] > 1 or len(wanted) == 1:
+        x, y, wanted = x[None], y[None], [(0, 0), *wanted]
+    ones = [1] * len(wanted)
+    k = _convolved(x, jnp.moveaxis(y, 0, -2), ones, wanted, ones, x.shape[-1])
+    return k.reshape(*spec.window, -1)

@@ -31,7 +31,7 @@ def feasible(name: str, p: Problem) -> bool:
     spec = p.spec
     if name in ("library", "gram") and not p.callable:
         return False
-    if p.alone and (name == "gram" or (name == "library" and not (p.kind == "F" and p.depthwise))):
+    if p.alone and (name == "gram" or (name == "library" and not p.depthwise)):
         return False
     if name == "dense":
         return len(spec.axes) > 0 and dense.fits(spec)
@@ -56,7 +56,7 @@ def feasible(name: str, p: Problem) -> bool:
     if name in ("shifted", "gram"):
         return sides.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
     if name == "library":
-        return library.fits_gradient(spec) and (spec.scalar or spec.axes[-1].window <= 64)
+        return library.fits_gradient(spec, p.depthwise, p.batch) and (p.depthwise or spec.axes[-1].window <= 64)
     if name == "taps":
         return math.prod(spec.window) <= 256
     if name == "columns":

@@ -100,7 +100,7 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     spec = p.spec
     if p.groups == 1 < p.cout:
         return _dense_gradient(p)
-    if _tiled(p):
+    if tiled(p):
         return ("tiles", "rows")
     if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
         plain = spec.axes[0].up == spec.axes[0].down == 1
@@ -112,7 +112,7 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     return ("rows", "taps", "fourier")
 
 
-def _tiled(p: Problem) -> bool:
+def tiled(p: Problem) -> bool:
     """Tiles that are mostly full, and stride 1: loops over rows read the same samples again for every tap."""
     if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < 0.8:
         return False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from deconvjax.engine import blocks, fourier, library
+from deconvjax.engine import blocks, fourier, library, rule_cpu
 from deconvjax.engine.comb import comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, Problem
 
 GROUPS = 8  # each is a product of its own
 SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
+PLACES = 1 << 18  # summands that one accumulator adds up as exactly as blocks of them would, to a few digits
 TRANSFORMS = 14  # rate of oneDNN's products over that of a Fourier transform
 
 
@@ -19,9 +20,9 @@ def prefer(p: Problem) -> tuple[str, ...]:
     if not p.callable:
         return ()
     if p.depthwise and p.groups != 1:
-        if p.kind == "W":
-            return _scalar_gradient(p)
-        return _scalar(p) if p.spec.scalar and len(p.spec.axes) == 1 else _depthwise(p)
+        if p.spec.scalar and len(p.spec.axes) == 1:
+            return _scalar(p) if p.kind == "F" else _scalar_gradient(p)
+        return _depthwise(p) if p.kind == "F" else _depthwise_gradient(p)
     return _mixed(p) if p.kind == "F" else _mixed_gradient(p)
 
 
@@ -65,6 +66,14 @@ def _depthwise(p: Problem) -> tuple[str, ...]:
     return ("library",) if window >= step * (9 if len(combs) > 1 and p.cin < 16 else 20) else ()
 
 
+def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
+    """Sums by channel of windows that tiles do not hold, or that are long: each place of y is read for every tap."""
+    window = math.prod(p.spec.window)
+    if p.cin < 16 or p.batch * math.prod(p.spec.out) > PLACES:
+        return ()
+    return ("library",) if window >= (9 if not rule_cpu.tiled(p) else 32) else ()
+
+
 def _scalar(p: Problem) -> tuple[str, ...]:
     """Blocks of samples as channels, or as rows, where the filter is longer than a loop over its taps is fast."""
     if reads(p.spec.axes[0]) > TRANSFORMS * fourier.operations(p.spec):
@@ -82,8 +91,6 @@ def _scalar(p: Problem) -> tuple[str, ...]:
 
 def _scalar_gradient(p: Problem) -> tuple[str, ...]:
     """Blocks of samples by blocks of results as one product, but for windows that tiles hold, or transforms."""
-    if not p.spec.scalar or len(p.spec.axes) != 1:
-        return ()
     (axis,) = p.spec.axes
     if p.cin >= 8:
         return ("library",) if 64 < axis.window <= 1000 else ()
