@@ -28,6 +28,7 @@ UNROLLED = range(17, 24)  # channels that LLVM makes one long piece of scalar co
 SHORT = 4  # and a loop where each has its own: for so few terms
 LOOPS = 9  # interior and borders of two axes
 READS = 16  # of x in one program: XLA fuses no producer into as many
+VECTOR = 16  # float32 channels in one register
 SMALL = 4  # combs of an enlargement whose x is not small beside its result
 
 
@@ -88,7 +89,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 def _bordered(combs: list[Comb], channels: int) -> bool:
     """Whether borders are loops of their own; else x is padded.
 
-    Where the result is larger than x, padding x costs less, but for small factors, channels in whole vectors, and so
+    Where the result is larger than x, padding x costs less, but for small factors, channels that fill a vector, and so
     many loops that XLA does not put what makes x into them, once for each tap.
     """
     plans = [strips(c) for c in combs]
@@ -97,5 +98,4 @@ def _bordered(combs: list[Comb], channels: int) -> bool:
     if math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs):
         return True
     reads = math.prod(sum(s.taps for s in plan) for plan in plans)
-    vectors = channels >= 32 and channels % 16 == 0
-    return vectors and reads >= READS and math.prod(c.phases for c in combs) <= SMALL
+    return channels > VECTOR and reads >= READS and math.prod(c.phases for c in combs) <= SMALL
