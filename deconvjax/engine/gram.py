@@ -19,7 +19,7 @@ from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
@@ -47,7 +47,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
     copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
     left = _shifts(_apart(y, groups), sides, whole=copied <= ROOM * (x.size + y.size))
-    right = _windows(_apart(x, groups), sides)
+    right = _windows(_apart(x, groups), sides, groups > 1)
     left, right = (part.reshape(groups, -1, part.shape[-1]) for part in (left, right))
     return unfolded(onednn.product(left, right), sides, x.shape[-1] // groups, y.shape[-1] // groups)
 
@@ -90,7 +90,7 @@ def _apart(x: Array, groups: int) -> Array:
     if groups == 1:
         return x
     x = jnp.moveaxis(x.reshape(*x.shape[:-1], groups, -1), -2, 0)
-    return lax.optimization_barrier(x.reshape(-1, *x.shape[2:]))
+    return x.reshape(-1, *x.shape[2:])
 
 
 def _shifts(y: Array, sides: list[Side], whole: bool) -> Array:
@@ -116,9 +116,13 @@ def _shifts(y: Array, sides: list[Side], whole: bool) -> Array:
     return side_by_side(parts)
 
 
-def _windows(x: Array, sides: list[Side]) -> Array:
-    """(B, *size, c) -> (B, *terms, places*c)."""
+def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
+    """(B, *size, c) -> (B, *terms, places*c); of x `turned`, which is not in memory yet, no copy but the windows."""
     lows = [s.axis.lo - s.live.start * s.axis.down for s in sides]
+    if turned and all(s.axis.down == 1 for s in sides):
+        more = [len(s.live) - s.axis.size for s in sides]
+        shifts = product(*[[lo - place for place in s.places] for lo, s in zip(lows, sides, strict=True)])
+        return side_by_side([(x, [(lo, n - lo) for lo, n in zip(at, more, strict=True)]) for at in shifts])
     x = fit(x, [(lo, s.samples(len(s.live)) - lo - s.axis.size) for lo, s in zip(lows, sides, strict=True)])
     last, places, steps = sides[-1], [list(s.places) for s in sides], [s.axis.down for s in sides]
     if last.on_y:  # whole blocks, as they lie in memory
