@@ -16,6 +16,9 @@ import numpy as np
 
 from deconvjax.axis import Axis
 
+MOST = 512  # combs for which the best skip is looked for
+FAR = 1 << 60  # samples: farther than any
+
 
 @dataclass(frozen=True)
 class Comb:
@@ -64,11 +67,8 @@ def comb(axis: Axis, aligned: bool = False) -> Comb:
     common = math.gcd(axis.up, axis.down)
     phases, step = axis.up // common, axis.down // common
     hop = axis.up // math.gcd(axis.dilation, axis.up)  # taps of one comb are `hop` apart
-    taps = np.arange(axis.window)
-    choices = range(phases) if phases <= 512 and not aligned else (0,)
-    entries = [_entries(axis, phases, skip, taps) for skip in choices]
-    skip = min(choices, key=lambda s: (entries[s][1], s))
-    rows, _ = entries[skip]
+    skip = 0 if aligned or not 1 < phases <= MOST else _skip(axis, phases, hop)
+    rows = _entries(axis, phases, skip)
     grid = axis.dilation // math.gcd(axis.dilation, axis.up) if hop < axis.window else 0
     starts = [at for at, _ in rows if len(at)]
     base = min((int(at.min()) for at in starts), default=0)
@@ -84,15 +84,28 @@ def comb(axis: Axis, aligned: bool = False) -> Comb:
     return Comb(phases, step, grid, width, -base, skip, count, axis.size, axis.window, axis.out, plain)
 
 
-def _entries(axis: Axis, phases: int, skip: int, taps: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
-    """Per comb (input offsets, taps), and the spread of the offsets over all combs."""
-    rows, low, high = [], None, None
+def _skip(axis: Axis, phases: int, hop: int) -> int:
+    """The first skip for which the combs together read the fewest samples.
+
+    Comb r of skip s reads where result r - s does: so the reads of 2*phases - 1 neighbouring results are found once,
+    and every skip is a window of them. Of the taps, `hop` apart, that meet a sample, the first and the last matter.
+    """
+    results = np.arange(1 - phases, phases)[:, None]
+    first, last = np.arange(min(hop, axis.window)), np.arange(max(0, axis.window - hop), axis.window)
+    ends = []
+    for taps, none, extreme in ((first, FAR, np.min), (last, -FAR, np.max)):
+        position = results * axis.down + taps * axis.dilation - axis.lo
+        ends.append(extreme(np.where(position % axis.up == 0, position // axis.up, none), axis=1))
+    low, high = (np.lib.stride_tricks.sliding_window_view(end, phases) for end in ends)
+    spread = np.maximum(high.max(1) - low.min(1), 0)  # of skips phases - 1 down to 0
+    return int(np.argmin(spread[::-1]))
+
+
+def _entries(axis: Axis, phases: int, skip: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per comb: the samples that it reads, counted from its own, and by which taps."""
+    taps, rows = np.arange(axis.window), []
     for r in range(phases):
         position = (r - skip) * axis.down + taps * axis.dilation - axis.lo
         live = position % axis.up == 0
-        at = position[live] // axis.up
-        rows.append((at, taps[live]))
-        if len(at):
-            low = int(at.min()) if low is None else min(low, int(at.min()))
-            high = int(at.max()) if high is None else max(high, int(at.max()))
-    return rows, 0 if low is None or high is None else high - low
+        rows.append((position[live] // axis.up, taps[live]))
+    return rows

@@ -1,0 +1,36 @@
+"""Polyphase geometry against its definition."""
+
+import random
+
+from deconvjax.axis import Axis
+from deconvjax.engine.comb import comb
+from tests.engine.oracle import random_axis
+
+
+def spread(axis, skip, phases):
+    """Samples from the first to the last that the combs of one position read, one after the other."""
+    reads = [
+        ((r - skip) * axis.down + j * axis.dilation - axis.lo) // axis.up
+        for r in range(phases)
+        for j in range(axis.window)
+        if ((r - skip) * axis.down + j * axis.dilation - axis.lo) % axis.up == 0
+    ]
+    return max(reads) - min(reads) if reads else 0
+
+
+def test_the_skip_is_the_first_of_the_narrowest():
+    r, chosen = random.Random(0), set()
+    for _ in range(1500):
+        axis = random_axis(r, size=9, window=9, dilation=5, up=7, down=5, pad=9)
+        c = comb(axis)
+        spreads = [spread(axis, skip, c.phases) for skip in range(c.phases)]
+        assert c.skip == spreads.index(min(spreads)), axis
+        assert comb(axis, aligned=True).skip == 0
+        chosen.add(c.skip)
+    assert len(chosen) > 4
+
+
+def test_hundreds_of_combs_are_found_at_once():
+    """Of 512 combs every skip is compared, and this ends."""
+    c = comb(Axis(size=2000, window=20_000, up=512, down=147, lo=9000, hi=9000))
+    assert c.phases == 512 and c.out == len(range(0, 512 * 1999 + 1 + 18_000 - 20_000 + 1, 147))
