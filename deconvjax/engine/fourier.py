@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from deconvjax.axis import Axis
-from deconvjax.engine.layout import fit
+from deconvjax.engine.layout import fit, runs
 from deconvjax.engine.spec import Spec
 
+WINDOWS = 6  # of the taps in one piece, at least
 LEAST = 4096  # shortest piece: shorter transforms do not fill the vector units
 
 
@@ -68,22 +69,33 @@ def _correlation(z: Array, k: Array, spec: Spec) -> Array:
 
 def piece(axis: Axis) -> int:
     """FFT length of the pieces of one axis; 0 where the whole signal is not much longer than one."""
-    size = max(LEAST, 1 << (8 * axis.taps - 1).bit_length())
+    size = max(LEAST, 1 << (WINDOWS * axis.taps - 1).bit_length())
     return size if axis.padded > 2 * size else 0
+
+
+def _pieces(z: Array, axis: Axis, size: int, length: int) -> Array:
+    """(B, n, C) -> (B*C, count, length): runs that start every size - taps + 1 samples, zeros behind the last."""
+    hop = size - axis.taps + 1
+    count = -(-(axis.padded - axis.taps + 1) // hop)
+    signals = jnp.swapaxes(z, 1, 2).reshape(-1, z.shape[1], 1)
+    signals = fit(signals, [(0, (count - 1) * hop + length - z.shape[1])])
+    return runs(signals, count, hop, length)
 
 
 def _save(z: Array, k: Array, axis: Axis) -> Array:
     """Overlap-save on (B, n, C): pieces of `piece(axis)` samples, of which all but taps - 1 lags are exact."""
     size = piece(axis)
-    hop = size - axis.taps + 1
-    batch, length, channels = z.shape
-    count = -(-(length - axis.taps + 1) // hop)
-    rows = fit(z, [(0, (count + 1) * hop - length)]).reshape(batch, count + 1, hop, channels)
-    rows = jnp.concatenate([rows[:, :-1], rows[:, 1:, : size - hop]], 2)
-    rows = jnp.moveaxis(rows, 3, 1)  # (B, C, count, size)
-    spectrum = jnp.fft.rfft(rows) * jnp.conj(jnp.fft.rfft(k, size))
-    rows = jnp.fft.irfft(spectrum, size)[..., :hop]
-    return jnp.moveaxis(rows.reshape(batch, channels, -1), 1, 2)
+    spectrum = jnp.fft.rfft(_pieces(z, axis, size, size)) * jnp.conj(jnp.fft.rfft(k, size))
+    rows = jnp.fft.irfft(spectrum, size)[..., : size - axis.taps + 1]
+    return jnp.swapaxes(rows.reshape(z.shape[0], z.shape[-1], -1), 1, 2)
+
+
+def _saved_gradient(z: Array, y: Array, axis: Axis) -> Array:
+    """sum_n z[j + n] y[n] for the taps j, over all pieces of z with those of y: one transform back for all."""
+    size = piece(axis)
+    rows = [jnp.fft.rfft(_pieces(v, axis, size, n), size) for v, n in ((z, size), (y, size - axis.taps + 1))]
+    spectrum = (rows[0] * jnp.conj(rows[1])).sum((0, 1))
+    return jnp.fft.irfft(spectrum, size)
 
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
@@ -99,7 +111,11 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    k = _correlation(_padded(x, spec), _stuff(y, [a.down for a in spec.axes]), spec).sum((0, -1))
+    z, y = _padded(x, spec), _stuff(y, [a.down for a in spec.axes])
+    if len(spec.axes) == 1 and piece(spec.axes[0]) and not jnp.iscomplexobj(x):
+        k = _saved_gradient(z, y, spec.axes[0])
+    else:
+        k = _correlation(z, y, spec).sum((0, -1))
     return k[tuple(slice(0, a.taps, a.dilation) for a in spec.axes)].astype(x.dtype)
 
 

@@ -11,6 +11,8 @@ from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, FEW, Problem
 
+LONG = (200, 400)  # taps of one channel, of many: from here on their gradient is faster through transforms
+
 
 def prefer(p: Problem) -> tuple[str, ...]:
     """Strategies in order of preference."""
@@ -106,7 +108,7 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
         plain = spec.axes[0].up == spec.axes[0].down == 1
         return (
             ("fourier", "banded")
-            if plain and spec.window[0] > (1000 if p.cin >= 8 else 1500)
+            if plain and spec.window[0] > LONG[p.cin >= 8]
             else ("banded", "rows", "taps")
         )
     return ("rows", "taps", "fourier")

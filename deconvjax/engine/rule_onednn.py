@@ -12,7 +12,7 @@ from deconvjax.engine.problem import CACHED, Problem
 GROUPS = 8  # each is a product of its own
 SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
 PLACES = 1 << 18  # summands that one accumulator adds up as exactly as blocks of them would, to a few digits
-TRANSFORMS = 14  # rate of oneDNN's products over that of a Fourier transform
+TRANSFORMS = 11  # rate of oneDNN's products over that of a Fourier transform
 
 
 def prefer(p: Problem) -> tuple[str, ...]:
@@ -61,17 +61,18 @@ def _depthwise(p: Problem) -> tuple[str, ...]:
     window, step = math.prod(c.width for c in combs), math.prod(c.step for c in combs)
     if any(c.phases > 1 for c in combs) or p.cin == 1:
         return ()
-    if window >= 7 * 7 and window >= 7 * step or window > 512:
-        return ("library",)
-    return ("library",) if window >= step * (9 if len(combs) > 1 and p.cin < 16 else 20) else ()
+    long = window > 512 or (window >= 49 and (window <= 128 or window >= 7 * step))
+    often = window >= step * (9 if len(combs) > 1 and p.cin < 16 else 20)  # each sample is read so many times
+    return ("library",) if long or often else ()
 
 
 def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     """Sums by channel of windows that tiles do not hold, or that are long: each place of y is read for every tap."""
-    window = math.prod(p.spec.window)
-    if p.cin < 16 or p.batch * math.prod(p.spec.out) > PLACES:
+    window, places = math.prod(p.spec.window), p.batch * math.prod(p.spec.out)
+    if p.cin < 16 or places > PLACES:
         return ()
-    return ("library",) if window >= (9 if not rule_cpu.tiled(p) else 32) else ()
+    small = places * p.cin * p.dtype.itemsize <= SMALL  # loops over tiles are over before all threads are awake
+    return ("library",) if window >= (9 if small or not rule_cpu.tiled(p) else 32) else ()
 
 
 def _scalar(p: Problem) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def _scalar_gradient(p: Problem) -> tuple[str, ...]:
     """Blocks of samples by blocks of results as one product, but for windows that tiles hold, or transforms."""
     (axis,) = p.spec.axes
     if p.cin >= 8:
-        return ("library",) if 64 < axis.window <= 1000 else ()
+        return ("library",) if 64 < axis.window <= rule_cpu.LONG[1] else ()
     if axis.up > 1:
         return ("library",)
-    return ("library",) if axis.down == 1 and 16 < axis.window <= 1500 else ()
+    return ("library",) if axis.down == 1 and 16 < axis.window <= rule_cpu.LONG[0] else ()
