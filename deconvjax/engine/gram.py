@@ -37,6 +37,15 @@ WASTE = 1.2  # places of whole blocks over taps: from here on a product for each
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
+    if spec.groups and spec.groups > 1 and x.shape[0] > 1 and all(a.down == 1 for a in spec.axes):
+        # what makes x and y would be computed for every window that reads it, were it not read by two products
+        half = x.shape[0] // 2
+        return _whole(x[:half], y[:half], spec) + _whole(x[half:], y[half:], spec)
+    return _whole(x, y, spec)
+
+
+def _whole(x: Array, y: Array, spec: Spec) -> Array:
+    """W, all images at once."""
     if spec.groups == 1 and x.shape[-1] < FEW and math.prod(spec.window) * x.shape[-1] <= ROWS[len(spec.axes) > 2]:
         return _by_sample(x, y, spec)
     for i, axis in enumerate(spec.axes[:-1]):
