@@ -11,7 +11,7 @@ from deconvjax.engine.problem import CACHED, Problem
 
 GROUPS = 8  # each is a product of its own
 SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
-PLACES = 1 << 18  # summands that one accumulator adds up as exactly as blocks of them would, to a few digits
+PLACES = 1 << 17  # summands in one accumulator: of more, sums of blocks are more exact
 TRANSFORMS = 11  # rate of oneDNN's products over that of a Fourier transform
 
 
