@@ -22,7 +22,7 @@ import numpy as np
 from jax import Array
 
 from deconvjax.axis import Axis
-from deconvjax.engine import layout, onednn
+from deconvjax.engine import onednn
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import fit, frame, runs, side_by_side, window_slices, windows
 from deconvjax.engine.sides import Side, split, unfolded
@@ -140,16 +140,5 @@ def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
         x = runs(x, len(last.live), last.axis.down, last.axis.window)
     if last.on_y or last.axis.dilation == 1:
         places[-1], steps[-1] = [0], 1
-    if all(s.on_y for s in sides) and math.prod(map(len, places)) > layout.BESIDE:
-        return _blocks(x, sides)
     counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
     return side_by_side([(window_slices(x, at, counts, steps), none) for at in product(*places)])
-
-
-def _blocks(x: Array, sides: list[Side]) -> Array:
-    """The same of whole blocks, turned as one: of many places, a slice for each compiles longer than it saves."""
-    lead = sides[:-1]
-    rank = len(lead)
-    x = x.reshape(x.shape[0], *[n for s in lead for n in (len(s.live), len(s.places))], *x.shape[-2:])
-    x = x.transpose(0, *range(1, 2 * rank, 2), 2 * rank + 1, *range(2, 2 * rank + 1, 2), 2 * rank + 2)
-    return x.reshape(x.shape[0], *[len(s.live) for s in sides], -1)
