@@ -43,8 +43,8 @@ IMAGES = 8  # convolutions, one for each image, that are added up; more images s
 
 def fits(spec: Spec, depthwise: bool) -> bool:
     """Channelled stages of one to three axes, what `banded` takes, and depthwise sums without holes in the window."""
-    if spec.scalar and banded.fits(spec):
-        return True
+    if spec.scalar and len(spec.axes) == 1:
+        return banded.fits(spec)
     if not depthwise or spec.groups == 1:
         return not spec.scalar and 1 <= len(spec.axes) <= MOST
     combs = [comb(a, aligned=True) for a in spec.axes]
@@ -58,8 +58,8 @@ def _places(combs: Sequence[Comb]) -> int:
 
 def fits_gradient(spec: Spec, depthwise: bool, batch: int) -> bool:
     """Channelled stages of two or three axes, without stuffing or groups, what `banded` takes, sums by channel."""
-    if spec.scalar and banded.fits_gradient(spec):
-        return True
+    if spec.scalar and len(spec.axes) == 1:
+        return banded.fits_gradient(spec)
     if depthwise and spec.groups != 1:
         apart = 1 if batch > 1 or len(spec.axes) == 1 else 0  # images are an axis of the window
         return 1 <= len(spec.axes) + apart <= MOST and all(a.up == a.down == a.dilation == 1 for a in spec.axes)
@@ -68,12 +68,13 @@ def fits_gradient(spec: Spec, depthwise: bool, batch: int) -> bool:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
-    if spec.scalar and len(spec.axes) == 1 and not beside(comb(spec.axes[0]), x.shape[-1]):
+    channels, groups = x.shape[-1], spec.groups
+    if groups is None and len(spec.axes) == 1 and not beside(comb(spec.axes[0]), channels):
         return _scalar(x, taps, spec)
-    if spec.scalar or spec.groups == x.shape[-1] > 1:
-        return _depthwise(x, per_channel(taps, spec, x.shape[-1]) if spec.scalar else taps, spec)
-    combs = _combs(spec, x.shape[-1])
-    if spec.groups > 1 or _places(combs) > MOST:
+    if groups is None or groups == channels > 1:
+        return _depthwise(x, per_channel(taps, spec, channels) if groups is None else taps, spec)
+    combs = _combs(spec, channels)
+    if groups > 1 or _places(combs) > MOST:
         return convolution.polyphase(x, taps, spec, _bordered)
     return _interleaved(x, taps, combs)
 
@@ -171,10 +172,10 @@ def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    if not spec.scalar and spec.groups == x.shape[-1] > 1 or len(spec.axes) > 1 and spec.scalar:
-        return by_channel(_depthwise_gradient, x, y, spec)
-    if spec.groups is None:
+    if spec.groups is None and len(spec.axes) == 1:
         return banded.bands_gradient(x, y, spec, lambda a: lambda b: onednn.product(a[None], b[None])[0])
+    if spec.groups is None or spec.groups == x.shape[-1] > 1:
+        return by_channel(_depthwise_gradient, x, y, spec)
     *lead, last = spec.axes
     rank = len(lead)
     wanted = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes]
