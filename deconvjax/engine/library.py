@@ -10,7 +10,8 @@ channels mix, the combs of the last axis each read a copy of x's channels.
 
     W[j, w] = sum_b conv(x_b turned, last axis cut out for tap w; y_b)
 
-is a convolution along all axes but the last: its window is y, its channels are the samples of the last axis.
+is a convolution along all axes but the last: its window is y, its channels are the samples of the last axis. Where no
+channels mix it is one along all axes, images included: x by y, each as it lies.
 """
 
 from __future__ import annotations
