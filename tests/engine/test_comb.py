@@ -34,3 +34,10 @@ def test_hundreds_of_combs_are_found_at_once():
     """Of 512 combs every skip is compared, and this ends."""
     c = comb(Axis(size=2000, window=20_000, up=512, down=147, lo=9000, hi=9000))
     assert c.phases == 512 and c.out == len(range(0, 512 * 1999 + 1 + 18_000 - 20_000 + 1, 147))
+
+
+def test_no_skip_of_hundreds_is_narrower():
+    axis = Axis(size=2000, window=600, up=512, down=147, lo=300, hi=300)
+    c = comb(axis)
+    narrowest = spread(axis, c.skip, c.phases)
+    assert all(spread(axis, skip, c.phases) >= narrowest for skip in (0, 1, 100, 255, 256, 510, 511))

@@ -151,9 +151,8 @@ def test_stages_against_the_definition(strategy, groups):
 def test_sums_by_channel_against_the_definition(groups, cin, cout):
     """Strided one way, enlarged the other; channels that do and do not fill vectors, several results for each."""
     axes = (Axis(17, 4, 1, 1, 2, 3, -1), Axis(14, 5, 1, 3, 1, -1, 3))
-    for rank in (1, 2):
-        check_maps(Spec(axes[:rank], groups), "library", cin, cout)
-        check_maps(Spec(axes[2 - rank :], groups), "library", cin, cout)
+    for some in (axes[:1], axes[1:], axes):
+        check_maps(Spec(some, groups), "library", cin, cout)
 
 
 def check_maps(spec, strategy, cin, cout):
