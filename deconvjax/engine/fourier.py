@@ -73,9 +73,13 @@ def piece(axis: Axis) -> int:
     return size if axis.padded > 2 * size else 0
 
 
-def _pieces(z: Array, axis: Axis, size: int, length: int) -> Array:
-    """(B, n, C) -> (B*C, count, length): runs that start every size - taps + 1 samples, zeros behind the last."""
-    hop = size - axis.taps + 1
+def _in_pieces(z: Array, spec: Spec) -> bool:
+    """Whether one real signal is cut."""
+    return len(spec.axes) == 1 and piece(spec.axes[0]) > 0 and not jnp.iscomplexobj(z)
+
+
+def _pieces(z: Array, axis: Axis, hop: int, length: int) -> Array:
+    """(B, n, C) -> (B*C, count, length): runs that start every `hop` samples, zeros behind the last."""
     count = -(-(axis.padded - axis.taps + 1) // hop)
     signals = jnp.swapaxes(z, 1, 2).reshape(-1, z.shape[1], 1)
     signals = fit(signals, [(0, (count - 1) * hop + length - z.shape[1])])
@@ -85,23 +89,24 @@ def _pieces(z: Array, axis: Axis, size: int, length: int) -> Array:
 def _save(z: Array, k: Array, axis: Axis) -> Array:
     """Overlap-save on (B, n, C): pieces of `piece(axis)` samples, of which all but taps - 1 lags are exact."""
     size = piece(axis)
-    spectrum = jnp.fft.rfft(_pieces(z, axis, size, size)) * jnp.conj(jnp.fft.rfft(k, size))
-    rows = jnp.fft.irfft(spectrum, size)[..., : size - axis.taps + 1]
+    hop = size - axis.taps + 1
+    spectrum = jnp.fft.rfft(_pieces(z, axis, hop, size)) * jnp.conj(jnp.fft.rfft(k, size))
+    rows = jnp.fft.irfft(spectrum, size)[..., :hop]
     return jnp.swapaxes(rows.reshape(z.shape[0], z.shape[-1], -1), 1, 2)
 
 
 def _saved_gradient(z: Array, y: Array, axis: Axis) -> Array:
     """sum_n z[j + n] y[n] for the taps j, over all pieces of z with those of y: one transform back for all."""
     size = piece(axis)
-    rows = [jnp.fft.rfft(_pieces(v, axis, size, n), size) for v, n in ((z, size), (y, size - axis.taps + 1))]
-    spectrum = (rows[0] * jnp.conj(rows[1])).sum((0, 1))
-    return jnp.fft.irfft(spectrum, size)
+    hop = size - axis.taps + 1
+    of_z, of_y = (jnp.fft.rfft(_pieces(v, axis, hop, length), size) for v, length in ((z, size), (y, hop)))
+    return jnp.fft.irfft((of_z * jnp.conj(of_y)).sum((0, 1)), size)
 
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
     kernel = _stuff(taps[None, ..., None], [a.dilation for a in spec.axes])
-    if len(spec.axes) == 1 and piece(spec.axes[0]) and not jnp.iscomplexobj(x):
+    if _in_pieces(x, spec):
         y = _save(_padded(x, spec), kernel.ravel(), spec.axes[0])
     else:
         y = _correlation(_padded(x, spec), kernel, spec)
@@ -112,7 +117,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
     z, y = _padded(x, spec), _stuff(y, [a.down for a in spec.axes])
-    if len(spec.axes) == 1 and piece(spec.axes[0]) and not jnp.iscomplexobj(x):
+    if _in_pieces(x, spec):
         k = _saved_gradient(z, y, spec.axes[0])
     else:
         k = _correlation(z, y, spec).sum((0, -1))

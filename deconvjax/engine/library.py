@@ -179,7 +179,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
         return by_channel(_depthwise_gradient, x, y, spec)
     *lead, last = spec.axes
     rank = len(lead)
-    wanted = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes]
+    wanted = [(a.lo, a.normal.hi) for a in spec.axes]
     x = fit(x, [*[(0, 0)] * rank, wanted[-1]])
     starts = range(0, last.taps, last.dilation)
     cuts = [window_slices(x, [0] * rank + [s], [*x.shape[1:-2], last.out], [1] * rank + [last.down]) for s in starts]
@@ -195,7 +195,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 
 def _depthwise_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W[j] = sum_b sum_n x[b, n + j - lo] y[b, n]: one convolution of all images by all images."""
-    wanted = [(a.lo, a.out + a.window - 1 - a.size - a.lo) for a in spec.axes]
+    wanted = [(a.lo, a.normal.hi) for a in spec.axes]
     if x.shape[0] > 1 or len(wanted) == 1:
         x, y, wanted = x[None], y[None], [(0, 0), *wanted]
     ones = [1] * len(wanted)

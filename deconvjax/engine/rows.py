@@ -60,7 +60,7 @@ def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
     length = _chunk(last, math.prod(a.window for a in outer) * near * last.down * channels)
     pieces = -(-last.out // length)
     blocks = pieces * length + near - 1
-    widths = [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in outer]
+    widths = [(a.lo, a.normal.hi) for a in outer]
     x = fit(x, [*widths, (last.lo, blocks * last.down - last.size - last.lo)])
     x = x.reshape(*x.shape[:-2], blocks, last.down, channels)
     y = fit(y, [*[(0, 0)] * len(outer), (0, pieces * length - last.out)])

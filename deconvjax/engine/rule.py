@@ -29,9 +29,7 @@ GRADIENT = ("shifted", "gram", "library", "columns", "taps", "tiles", "rows", "b
 def feasible(name: str, p: Problem) -> bool:
     """Whether a strategy can run a normalised problem."""
     spec = p.spec
-    if name in ("library", "gram") and not p.callable:
-        return False
-    if p.alone and (name == "gram" or (name == "library" and not p.depthwise)):
+    if name in ("library", "gram") and (not p.callable or (p.alone and (name == "gram" or not p.depthwise))):
         return False
     if name == "dense":
         return len(spec.axes) > 0 and dense.fits(spec)

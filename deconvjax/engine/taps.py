@@ -86,7 +86,7 @@ def _sums(x: Array, y: Array, spec: Spec) -> Array:
 def _strided(x: Array, y: Array, spec: Spec) -> Array:
     """No stuffing: every tap meets all of y, which is turned once; x is padded instead."""
     groups = spec.groups or 1
-    x = fit(x, [(a.lo, (a.out - 1) * a.down + a.taps - a.size - a.lo) for a in spec.axes])
+    x = fit(x, [(a.lo, a.normal.hi) for a in spec.axes])
     turned = lax.optimization_barrier(_turned(y, groups))
     rows = []
     for at in np.ndindex(*spec.window):
