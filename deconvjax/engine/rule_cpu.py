@@ -12,6 +12,7 @@ from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, FEW, Problem
 
 LONG = (200, 400)  # taps of one channel, of many: from here on their gradient is faster through transforms
+FILLED = 0.7  # share of the places of all tiles that are samples
 
 
 def prefer(p: Problem) -> tuple[str, ...]:
@@ -115,13 +116,10 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
 
 
 def tiled(p: Problem) -> bool:
-    """Tiles that are mostly full, and stride 1: loops over rows read the same samples again for every tap."""
-    if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < 0.8:
+    """Tiles that are mostly full; single images of a few taps are over before all threads are awake."""
+    if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < FILLED:
         return False
-    *outer, last = p.spec.axes
-    if outer:
-        return p.cin >= 16 and all(a.down == 1 for a in p.spec.axes)
-    return last.window <= (64 if p.cin >= 8 or last.down > 1 else 16)
+    return len(p.spec.axes) == 1 or p.cin >= 3 or math.prod(p.spec.window) >= 49
 
 
 def _dense_gradient(p: Problem) -> tuple[str, ...]:

@@ -71,8 +71,7 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     window, places = math.prod(p.spec.window), p.batch * math.prod(p.spec.out)
     if p.cin < 16 or places > PLACES:
         return ()
-    small = places * p.cin * p.dtype.itemsize <= SMALL  # loops over tiles are over before all threads are awake
-    return ("library",) if window >= (9 if small or not rule_cpu.tiled(p) else 32) else ()
+    return ("library",) if window >= (32 if rule_cpu.tiled(p) else 9) else ()
 
 
 def _scalar(p: Problem) -> tuple[str, ...]:
@@ -93,8 +92,9 @@ def _scalar(p: Problem) -> tuple[str, ...]:
 def _scalar_gradient(p: Problem) -> tuple[str, ...]:
     """Blocks of samples by blocks of results as one product, but for windows that tiles hold, or transforms."""
     (axis,) = p.spec.axes
-    if p.cin >= 8:
-        return ("library",) if 64 < axis.window <= rule_cpu.LONG[1] else ()
     if axis.up > 1:
-        return ("library",)
-    return ("library",) if axis.down == 1 and 16 < axis.window <= rule_cpu.LONG[0] else ()
+        return ("library",) if p.cin < 8 else ()
+    if rule_cpu.tiled(p):
+        return ()
+    longest = rule_cpu.LONG[p.cin >= 8]
+    return ("library",) if axis.window <= longest and (axis.down == 1 or p.cin >= 8) else ()

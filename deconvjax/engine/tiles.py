@@ -9,44 +9,63 @@ caches, by all cores. A loop over rows (`rows`) keeps its sums in memory instead
 from __future__ import annotations
 
 import math
-from functools import reduce
-from operator import add
+from functools import lru_cache, partial
 
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
+from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Shape, Spec
 
 TERMS = 64  # places of a tile: summands of the fused loop
-ENOUGH = 32  # more are added only where the window needs them
-BESIDE = 16  # tiles of one row that are added up in one loop
+LONG = 256  # summands that double the time of a loop
 
 
 def fits_gradient(spec: Spec) -> bool:
     """Scalar or depthwise (checked on the shapes), x not stuffed, windows no longer than the tiles."""
-    return len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes) and math.prod(_tile(spec)) <= TERMS
+    return len(spec.axes) > 0 and all(a.up == 1 for a in spec.axes) and math.prod(_least(spec)) <= TERMS
 
 
+def _least(spec: Spec) -> Shape:
+    """Places per axis of the smallest tile: as many as one window covers."""
+    return tuple(-(-a.taps // a.down) for a in spec.axes)
+
+
+@lru_cache(maxsize=4096)
 def _tile(spec: Spec) -> Shape:
-    """Places per axis: as many as one window covers, more along the last axis while the loop stays short."""
-    tile = [1 << (-(-a.taps // a.down) - 1).bit_length() for a in spec.axes]
-    tile[-1] = max(tile[-1], ENOUGH // math.prod(tile[:-1]))
-    return tuple(tile)
+    """Places per axis: those for which padding, sums and loops cost least."""
+    found: list[Shape] = [()]
+    for i, least in enumerate(_least(spec)):
+        rest = math.prod(_least(spec)[i + 1 :])
+        found = [(*t, n) for t in found for n in range(least, TERMS // (math.prod(t) * rest) + 1)]
+    return min(found, key=partial(_price, spec))
 
 
-def _tiles(spec: Spec) -> tuple[Shape, int]:
-    """Tiles per axis, and how many of the last axis are added up in one loop: equal parts of all."""
-    *outer, last = [-(-a.out // t) for a, t in zip(spec.axes, _tile(spec), strict=True)]
-    loops = -(-last // BESIDE)
-    beside = -(-last // loops)
-    return (*outer, loops * beside), beside
+def _price(spec: Spec, tile: Shape) -> float:
+    """Numbers read and written in padding x, y (where it is no whole number of tiles) and in the sums of all tiles."""
+    tiles, kept = _tiles(spec, tile), math.prod(spec.out)
+    x = math.prod(_wanted(a, n, t) for a, n, t in zip(spec.axes, tiles, tile, strict=True))
+    places = math.prod((*tiles, *tile))
+    copied = x + (places if places > kept else 0) + math.prod((*tiles, *spec.window))
+    return copied * (1 + math.prod(tile) / LONG)
+
+
+def _tiles(spec: Spec, tile: Shape) -> Shape:
+    """Tiles per axis."""
+    return tuple(-(-a.out // t) for a, t in zip(spec.axes, tile, strict=True))
+
+
+def _wanted(axis: Axis, tiles: int, tile: int) -> int:
+    """Samples of x: each place of a tile reads as many as the whole tile covers."""
+    return (tiles * tile + tile - 1) * axis.down
 
 
 def filled(spec: Spec) -> float:
     """The share of the tiles' places that are samples of y."""
-    return math.prod(spec.out) / math.prod((*_tiles(spec)[0], *_tile(spec)))
+    tile = _tile(spec)
+    return math.prod(spec.out) / math.prod((*_tiles(spec, tile), *tile))
 
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
@@ -55,10 +74,11 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
 
 
 def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
-    tile, (tiles, beside) = _tile(spec), _tiles(spec)
+    tile = _tile(spec)
+    tiles = _tiles(spec, tile)
     axes, rank, channels = spec.axes, len(spec.axes), x.shape[-1]
     places = [n * t for n, t in zip(tiles, tile, strict=True)]
-    wanted = [(n + t - 1) * a.down for n, t, a in zip(places, tile, axes, strict=True)]
+    wanted = [_wanted(a, n, t) for a, n, t in zip(axes, tiles, tile, strict=True)]
     x = fit(x, [(a.lo, n - a.lo - a.size) for a, n in zip(axes, wanted, strict=True)])
     y = fit(y, [(0, n - a.out) for a, n in zip(axes, places, strict=True)])
     y = y.reshape(y.shape[0], *[n for pair in zip(tiles, tile, strict=True) for n in pair], channels)
@@ -69,7 +89,23 @@ def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
         cut = [slice(r * a.down, (r + n) * a.down) for r, n, a in zip(at, places, axes, strict=True)]
         part = x[(slice(None), *cut)].reshape(x.shape[0], *split, channels)[(slice(None), *window)]
         terms.append(part * y[(slice(None), *[cut for r in at for cut in (slice(None), slice(r, r + 1))])])
-    z = reduce(add, terms)  # (B, tiles, window, tiles, window, …, C)
-    last = (slice(None),) * (2 * rank - 1)
-    z = reduce(add, [z[(*last, slice(i, None, beside))] for i in range(beside)])
-    return z.sum((0, *range(1, 2 * rank, 2))).astype(z.dtype)
+    return _added(_pairwise(terms), (0, *range(1, 2 * rank, 2)))  # (B, tiles, window, tiles, window, …, C)
+
+
+def _pairwise(terms: list[Array]) -> Array:
+    """Their sum: short chains of additions."""
+    while len(terms) > 1:
+        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1 :]
+    return terms[0]
+
+
+def _added(z: Array, axes: Shape) -> Array:
+    """The sum over `axes`, each term computed in the loop that writes z.
+
+    XLA gives a sum to YNNPACK with all additions before it, whose operands it then writes one by one; not so past a
+    reversed axis, which changes no sum.
+    """
+    many = [a for a in axes if z.shape[a] > 1]
+    if many:
+        z = lax.optimization_barrier(lax.rev(z, many[:1]))
+    return z.sum(axes).astype(z.dtype)
