@@ -24,7 +24,7 @@ from jax import Array
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
 from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import fit, frame, runs, side_by_side, window_slices, windows
+from deconvjax.engine.layout import fit, frame, padded, runs, side_by_side, window_slices, windows
 from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
@@ -32,6 +32,7 @@ COPY = 120  # multiply-adds in the time of one number copied
 FEW = 8  # channels of x too few to lie side by side
 ROWS = (40, 100)  # samples of a window that are rows of their own where channels are few: to two axes, from three
 ROOM = 2.4  # numbers copied for each of x and y that leave room for one more copy of y
+MANY = 8  # places that are faster as matrices of their own than side by side
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
 
 
@@ -56,9 +57,14 @@ def _whole(x: Array, y: Array, spec: Spec) -> Array:
     copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
     copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
     left = _shifts(_apart(y, groups), sides, whole=copied <= ROOM * (x.size + y.size))
-    right = _windows(_apart(x, groups), sides, groups > 1)
-    left, right = (part.reshape(groups, -1, part.shape[-1]) for part in (left, right))
-    return unfolded(onednn.product(left, right), sides, x.shape[-1] // groups, y.shape[-1] // groups)
+    left = left.reshape(groups, -1, left.shape[-1])
+    if groups == 1 and all(s.on_y for s in sides) and math.prod(s.axis.down for s in sides[:-1]) >= MANY:
+        k = jnp.swapaxes(onednn.product(left, _blocks(x, sides)), 0, 1)
+    else:
+        right = _windows(_apart(x, groups), sides, groups > 1)
+        k = onednn.product(left, right.reshape(groups, -1, right.shape[-1]))
+    k = k.reshape(groups, left.shape[-1], -1)
+    return unfolded(k, sides, x.shape[-1] // groups, y.shape[-1] // groups)
 
 
 def _by_sample(x: Array, y: Array, spec: Spec) -> Array:
@@ -142,3 +148,18 @@ def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
         places[-1], steps[-1] = [0], 1
     counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
     return side_by_side([(window_slices(x, at, counts, steps), none) for at in product(*places)])
+
+
+def _blocks(x: Array, sides: list[Side]) -> Array:
+    """(B, *size, c) -> (places, terms, places of the last axis * c), all axes being cut into blocks of `down` samples.
+
+    Rows are copied whole, and padded by the way; behind an activation or in a scan that is slower than side by side.
+    """
+    *outer, last = sides
+    lows = [s.axis.lo - s.live.start * s.axis.down for s in sides]
+    widths = [(lo, s.samples(len(s.live)) - lo - s.axis.size) for lo, s in zip(lows, sides, strict=True)]
+    widths[-1] = (widths[-1][0] * x.shape[-1], widths[-1][1] * x.shape[-1])
+    rows = padded(x.reshape(*x.shape[:-2], -1, 1), widths)
+    rows = rows.reshape(x.shape[0], *[n for s in outer for n in (len(s.live), s.axis.down)], rows.shape[-2])
+    order = (*range(2, rows.ndim - 1, 2), 0, *range(1, rows.ndim - 1, 2), rows.ndim - 1)
+    return rows.transpose(order).reshape(math.prod(s.axis.down for s in outer), -1, last.axis.down * x.shape[-1])

@@ -110,11 +110,11 @@ def convolution(
 
 
 def product(a: Array, b: Array) -> Array:
-    """a^T b for every group: a (groups, n, m) and b (groups, n, k) give (groups, m, k), float32.
+    """a^T b for every group: a (groups, n, m), or one for all, and b (groups, n, k) give (groups, m, k), float32.
 
     Long sums are as fast as short ones, which those of XLA's own product are not.
     """
-    return _matmul(a, b, (a.shape[0], a.shape[2], b.shape[2]), transposed=True)
+    return _matmul(a, b, (b.shape[0], a.shape[2], b.shape[2]), transposed=True)
 
 
 def products(a: Array, b: Array) -> Array:

@@ -99,3 +99,16 @@ def test_the_detector_sees_what_stock_jax_does():
     assert slow_convolutions(optimised(scanned, x, k))
     assert slow_convolutions(optimised(strided, x, k, dtype=jnp.int32))
     assert not slow_convolutions(optimised(strided, x, k))
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "batch"),
+    [((24, 24), (3, 3), 2), ((9, 16), (1, 9), 1), ((4, 8), (3, 3), 16), ((3, 3), (3, 3), 1), ((512,), (9,), 1)],
+)
+def test_tiles_are_one_loop(size, window, batch):
+    """The padded copy, one loop, its sum, a rearrangement: no product of a place of the tiles is written by itself."""
+    spec = Spec(tuple(Axis(n, k, lo=k // 2, hi=k // 2) for n, k in zip(size, window, strict=True)), 16)
+    with engine.strategy("tiles"):
+        text = optimised(lambda x, y: engine.taps_gradient(x, y, spec), (batch, *size, 16), (batch, *size, 16))
+    entry = text[text.index("ENTRY") :]
+    assert 1 <= entry.count(" fusion(") <= 5

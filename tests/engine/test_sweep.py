@@ -73,10 +73,14 @@ def test_choices_of_the_library(monkeypatch, name, value):
             run(seed, "library", onednn=True, **limits)
 
 
-@pytest.mark.parametrize(("way", "few", "waste"), [("_by_sample", 100, 2), ("_by_place", 0, 0), ("_windows", 0, 100)])
-def test_ways_of_the_product(monkeypatch, way, few, waste):
-    """Samples of windows as rows, a product for each place of a block, whole blocks."""
+@pytest.mark.parametrize(
+    ("way", "few", "waste", "many"),
+    [("_by_sample", 100, 2, 8), ("_by_place", 0, 0, 8), ("_windows", 0, 100, 100), ("_blocks", 0, 100, 1)],
+)
+def test_ways_of_the_product(monkeypatch, way, few, waste, many):
+    """Samples of windows as rows, a product for each place of a block, whole blocks beside and above each other."""
     monkeypatch.setattr(gram, "ROWS", (100, 100))
+    monkeypatch.setattr(gram, "MANY", many)
     monkeypatch.setattr(gram, "FEW", few)
     monkeypatch.setattr(gram, "WASTE", waste)
     ran, run_ = [], getattr(gram, way)
