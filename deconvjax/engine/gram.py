@@ -23,15 +23,16 @@ from jax import Array
 
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
-from deconvjax.engine.comb import comb
-from deconvjax.engine.layout import fit, frame, padded, runs, side_by_side, window_slices, windows
-from deconvjax.engine.sides import Side, split, unfolded
+from deconvjax.engine.layout import fit, padded, pieces, runs, side_by_side, window_slices
+from deconvjax.engine.sides import RUN, Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
 COPY = 120  # multiply-adds in the time of one number copied
-FEW = 8  # channels of x too few to lie side by side
-ROWS = (40, 100)  # samples of a window that are rows of their own where channels are few: to two axes, from three
+FEW = (3, 12)  # channels of x too few to lie side by side: always, and where y has many
+TALL = 3.5  # rows over columns of a product up to which they are no slower than blocks
+HELD = 1 << 26  # numbers: larger operands are to be no more than a few times larger than x and y
 ROOM = 2.4  # numbers copied for each of x and y that leave room for one more copy of y
+LOOPS = 3  # for the rows of single samples: what a loop reads is computed before it, and once
 MANY = 8  # places that are faster as matrices of their own than side by side
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
 
@@ -45,9 +46,20 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     return _whole(x, y, spec)
 
 
+def by_sample(spec: Spec, batch: int, cin: int, cout: int) -> bool:
+    """Whether every sample of a window is a row of its own: few channels, windows that overlap."""
+    rows, terms = math.prod(spec.window) * cin, batch * math.prod(spec.out)
+    held = batch * math.prod(spec.size) * cin + terms * cout
+    if spec.groups != 1 or all(a.taps <= a.down for a in spec.axes) or rows * terms > max(HELD, 4 * held):
+        return False
+    if cin <= FEW[0] and math.prod(a.down for a in spec.axes) * cin < RUN:
+        return True
+    return cin <= FEW[1] and rows <= TALL * cout
+
+
 def _whole(x: Array, y: Array, spec: Spec) -> Array:
     """W, all images at once."""
-    if spec.groups == 1 and x.shape[-1] < FEW and math.prod(spec.window) * x.shape[-1] <= ROWS[len(spec.axes) > 2]:
+    if by_sample(spec, x.shape[0], x.shape[-1], y.shape[-1]):
         return _by_sample(x, y, spec)
     for i, axis in enumerate(spec.axes[:-1]):
         if _ragged(axis):
@@ -68,12 +80,21 @@ def _whole(x: Array, y: Array, spec: Spec) -> Array:
 
 
 def _by_sample(x: Array, y: Array, spec: Spec) -> Array:
-    """W, every sample of a window as a row."""
-    combs = [comb(a) for a in spec.axes]
-    parts = windows(frame(x, combs), combs, spec.window)
-    rows = [part[..., i].reshape(-1) for part in parts for i in range(x.shape[-1])]
-    k = onednn.products(jnp.stack(rows)[None], y.reshape(1, -1, y.shape[-1]))
-    return k.reshape(*spec.window, x.shape[-1], y.shape[-1])
+    """W, every sample of a window as a row: x sorted by its place in a block, so that all rows are runs of memory."""
+    axes, channels = spec.axes, x.shape[-1]
+    whole = [a.out + (a.taps - 1) // a.down for a in axes]
+    widths = [(a.lo, n * a.down - a.lo - a.size) for a, n in zip(axes, whole, strict=True)]
+    x = padded(x, widths).reshape(x.shape[0], *[n for m, a in zip(whole, axes, strict=True) for n in (m, a.down)], -1)
+    rank = len(axes)
+    x = x.transpose(*range(2, 2 * rank + 1, 2), 2 * rank + 1, 0, *range(1, 2 * rank, 2))
+    x = x.reshape(-1, *x.shape[rank + 1 :])  # (places and channels, B, *blocks)
+    starts = []
+    for *at, c in np.ndindex(*spec.window, channels):
+        block, place = zip(*[divmod(j * a.dilation, a.down) for j, a in zip(at, axes, strict=True)], strict=True)
+        starts.append((np.ravel_multi_index((*place, c), (*[a.down for a in axes], channels)), *block))
+    rows = pieces(x, starts + starts[-1:] * (-len(starts) % LOOPS), spec.out, LOOPS)
+    k = onednn.products(rows.reshape(1, len(rows), -1), y.reshape(1, -1, y.shape[-1]))
+    return k[0, : len(starts)].reshape(*spec.window, channels, y.shape[-1])
 
 
 def _ragged(axis: Axis) -> bool:

@@ -92,6 +92,20 @@ def runs(x: Array, count: int, step: int, window: int) -> Array:
     return found.reshape(*rest, count, window * channels)
 
 
+def pieces(x: Array, starts: Sequence[Sequence[int]], size: Sequence[int], loops: int) -> Array:
+    """x[p, :, start : start + size] of all (p, *start) in `starts`, as many in each loop; x (places, B, *samples)."""
+    sizes = (1, x.shape[1], *size)
+    numbers = lax.GatherDimensionNumbers(
+        offset_dims=tuple(range(1, x.ndim)), collapsed_slice_dims=(0,), start_index_map=(0, *range(2, x.ndim))
+    )
+
+    def some(starts: Array) -> Array:
+        return lax.gather(x, starts, numbers, sizes, mode="promise_in_bounds")
+
+    found = lax.map(some, jnp.array(starts, np.int32).reshape(loops, -1, x.ndim - 1))
+    return found.reshape(-1, *found.shape[2:])
+
+
 def window_slices(x: Array, starts: Sequence[int], counts: Sequence[int], steps: Sequence[int]) -> Array:
     """x[:, start : … : step, :] with `count` samples per spatial axis."""
     cut = [slice(s, s + (n - 1) * d + 1, d) for s, n, d in zip(starts, counts, steps, strict=True)]

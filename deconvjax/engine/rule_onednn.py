@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deconvjax.engine import blocks, fourier, library, rule_cpu
+from deconvjax.engine import blocks, fourier, gram, library, rule_cpu
 from deconvjax.engine.comb import comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, Problem
@@ -39,6 +39,8 @@ def _mixed(p: Problem) -> tuple[str, ...]:
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     """One product, or a convolution where its operands would be many times larger than x and y."""
+    if gram.by_sample(p.spec, p.batch, p.cin, p.cout):
+        return ("gram",)
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
     held = p.batch * (math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout) * p.dtype.itemsize

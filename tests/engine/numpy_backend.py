@@ -117,10 +117,21 @@ def _convolution(
 
 
 def _gather(a, starts, numbers, sizes, mode):
-    """Runs of the last of two axes."""
-    assert numbers == ((0, 2), (), (1,)) and sizes[0] == a.shape[0] and mode == "promise_in_bounds"
-    assert starts.min(initial=0) >= 0 and starts.max(initial=0) + sizes[1] <= a.shape[1], "read outside"
-    return np.stack([a[:, s : s + sizes[1]] for (s,) in starts], 1).view(Array)
+    """Runs of the last of two axes, or pieces of the first axis's arrays."""
+    offsets, collapsed, mapped = numbers
+    assert mode == "promise_in_bounds"
+    if not collapsed:
+        assert numbers == ((0, 2), (), (1,)) and sizes[0] == a.shape[0]
+    else:
+        assert (offsets, collapsed, mapped) == (tuple(range(1, a.ndim)), (0,), (0, *range(2, a.ndim)))
+        assert sizes[0] == 1 and sizes[1] == a.shape[1]
+    found = []
+    for at in starts:
+        low = np.zeros(a.ndim, int)
+        low[list(mapped)] = at
+        assert (low >= 0).all() and (low + sizes <= a.shape).all(), "read outside"
+        found.append(a[tuple(slice(s, s + n) for s, n in zip(low, sizes, strict=True))])
+    return (np.stack([f[0] for f in found]) if collapsed else np.stack(found, 1)).view(Array)
 
 
 def _library_convolution(x, k, strides, pads, dilation, groups=1):
@@ -151,6 +162,7 @@ LIBRARY = {
     "products": _library_products,
 }
 jnp = types.SimpleNamespace(
+    array=np.array,
     flip=np.flip,
     zeros=_zeros,
     zeros_like=lambda a: _zeros(a.shape, a.dtype),
@@ -184,6 +196,7 @@ lax = types.SimpleNamespace(
     conv_general_dilated=_convolution,
     ConvDimensionNumbers=lambda *a: a,
     gather=_gather,
+    map=lambda f, parts: np.stack([f(part) for part in parts]).view(Array),
     GatherDimensionNumbers=lambda **n: tuple(n.values()),
 )
 

@@ -79,9 +79,9 @@ def test_choices_of_the_library(monkeypatch, name, value):
 )
 def test_ways_of_the_product(monkeypatch, way, few, waste, many):
     """Samples of windows as rows, a product for each place of a block, whole blocks beside and above each other."""
-    monkeypatch.setattr(gram, "ROWS", (100, 100))
+    monkeypatch.setattr(gram, "RUN", 10**6)
     monkeypatch.setattr(gram, "MANY", many)
-    monkeypatch.setattr(gram, "FEW", few)
+    monkeypatch.setattr(gram, "FEW", (few, few))
     monkeypatch.setattr(gram, "WASTE", waste)
     ran, run_ = [], getattr(gram, way)
     monkeypatch.setattr(gram, way, lambda *args: ran.append(args) or run_(*args))
