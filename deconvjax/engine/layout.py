@@ -108,8 +108,8 @@ def pieces(x: Array, starts: Sequence[Sequence[int]], size: Sequence[int], loops
 
 def window_slices(x: Array, starts: Sequence[int], counts: Sequence[int], steps: Sequence[int]) -> Array:
     """x[:, start : … : step, :] with `count` samples per spatial axis."""
-    cut = [slice(s, s + (n - 1) * d + 1, d) for s, n, d in zip(starts, counts, steps, strict=True)]
-    return x[(slice(None), *cut)]
+    ends = [s + (n - 1) * d + 1 for s, n, d in zip(starts, counts, steps, strict=True)]
+    return lax.slice(x, (0, *starts, 0), (x.shape[0], *ends, x.shape[-1]), (1, *steps, 1))
 
 
 def windows(x: Array, combs: Sequence[Comb], widths: Sequence[int]) -> list[Array]:
@@ -130,21 +130,21 @@ def comb_taps(taps: Array, combs: Sequence[Comb]) -> Array:
     for i, c in enumerate(combs):
         axis = 2 * i
         if not c.plain:
-            taps = _gather(taps, axis, np.array(c.table).ravel())
+            taps = taken(taps, axis, np.array(c.table).ravel())
         taps = taps.reshape(*taps.shape[:axis], c.width, c.phases, *taps.shape[axis + 1 :])
     return taps
 
 
-def _gather(taps: Array, axis: int, index: np.ndarray) -> Array:
+def taken(taps: Array, axis: int, index: np.ndarray) -> Array:
     """taps[index] along one axis, zero where index is -1."""
     if (index < 0).any():
-        taps = jnp.concatenate([taps, jnp.zeros_like(taps[_along(axis, slice(0, 1))])], axis)
+        more = [(0, int(i == axis), 0) for i in range(taps.ndim)]
+        taps = lax.pad(taps, jnp.zeros((), taps.dtype), more)
         index = np.where(index < 0, taps.shape[axis] - 1, index)
-    return jnp.take(taps, index, axis=axis, mode="clip")
-
-
-def _along(axis: int, cut: slice) -> tuple[slice, ...]:
-    return (*[slice(None)] * axis, cut)
+    rest = tuple(i for i in range(taps.ndim) if i != axis)
+    numbers = lax.GatherDimensionNumbers(offset_dims=rest, collapsed_slice_dims=(axis,), start_index_map=(axis,))
+    sizes = [1 if i == axis else n for i, n in enumerate(taps.shape)]
+    return lax.gather(taps, index[:, None].astype(np.int32), numbers, sizes, mode="promise_in_bounds")
 
 
 def interleave(z: Array, combs: Sequence[Comb]) -> Array:

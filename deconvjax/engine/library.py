@@ -23,7 +23,7 @@ from operator import add
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
@@ -106,7 +106,7 @@ def _interleaved(x: Array, taps: Array, combs: list[Comb], groups: int = 1) -> A
         places.append((c.size, c.width, c.step, c.border, c.grid))
         if i < last and c.phases > 1:
             places.append((1, c.phases, 1, (c.phases - 1, c.phases - 1), 1))
-            kernel = jnp.flip(kernel, 2 * i + 1)  # the first result reads the last slice
+            kernel = lax.rev(kernel, (2 * i + 1,))  # the first result reads the last slice
     sizes, window, strides, pads, dilation = zip(*places, strict=True)
     kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1] // groups, -1)
     z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation, groups)

@@ -20,7 +20,7 @@ from jax import Array, lax
 
 from deconvjax.engine.blocks import block_taps, touched
 from deconvjax.engine.comb import Comb
-from deconvjax.engine.layout import comb_taps, fit, joined
+from deconvjax.engine.layout import comb_taps, fit, joined, taken
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
 SHORT = 32  # taps that one axis adds up sample by sample
@@ -87,7 +87,7 @@ def _tables(kernel: Array, combs: list[Comb], length: int) -> Array:
     kernel = _blocks(kernel, last, rank)  # (*outer window, touched, step, C)
     kernel = comb_taps(kernel, outer)
     kernel = kernel.reshape(*[c.width for c in outer], *kernel.shape[2 * rank :])
-    kernel = jnp.take(kernel, (np.arange(length) + last.pad) % last.step, axis=rank + 1, mode="clip")
+    kernel = taken(kernel, rank + 1, (np.arange(length) + last.pad) % last.step)
     return lax.optimization_barrier(kernel.reshape(*kernel.shape[:-2], length * kernel.shape[-1]))
 
 

@@ -19,7 +19,7 @@ from jax import Array, lax
 from deconvjax.engine import combwise, strided
 from deconvjax.engine.blocks import touched
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import comb_taps, frame, joined
+from deconvjax.engine.layout import comb_taps, frame, joined, window_slices
 from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
@@ -73,15 +73,20 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     else:
         x = frame(x, combs)
 
+    kernel = kernel[None]
+
     def leaf(chosen: tuple[Strip, ...]) -> Array:
-        parts = []
+        counts, steps = [s.count for s in chosen], [c.step for c in combs]
+        terms = []
         for at in np.ndindex(*[s.taps for s in chosen]):
-            part = x[(slice(None), *[s.read(i, c) for s, i, c in zip(chosen, at, combs, strict=True)])]
-            part = part.reshape(x.shape[0], *[n for s in chosen for n in (s.count, 1)], x.shape[-1])
-            k = kernel[tuple(cut for s, i in zip(chosen, at, strict=True) for cut in (s.tap + i, slice(None)))]
-            parts.append(part * k.reshape(*[n for c in combs for n in (1, c.phases)], -1))
+            starts = [s.start + i * c.grid for s, i, c in zip(chosen, at, combs, strict=True)]
+            part = window_slices(x, starts, counts, steps)
+            part = part.reshape(x.shape[0], *[n for count in counts for n in (count, 1)], x.shape[-1])
+            taps = [n for s, i in zip(chosen, at, strict=True) for n in (s.tap + i, 0)]
+            sizes = [n for c in combs for n in (1, c.phases)]
+            terms.append(part * window_slices(kernel, taps, sizes, [1] * len(sizes)))
         shape = (x.shape[0], *[n for s, c in zip(chosen, combs, strict=True) for n in (s.count, c.phases)], x.shape[-1])
-        return reduce(add, parts) if parts else lax.full_like(x, 0, shape=shape)
+        return reduce(add, terms) if terms else lax.full_like(x, 0, shape=shape)
 
     return joined(assemble(plans, range(1, 2 * len(combs), 2), leaf), combs)
 

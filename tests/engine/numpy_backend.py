@@ -42,11 +42,6 @@ def _zeros(shape, dtype=float):
     return np.zeros(shape, dtype).view(Array)
 
 
-def _take(a, index, axis, mode):
-    assert mode == "clip" and index.min() >= 0 and index.max() < a.shape[axis]
-    return np.take(a, index, axis)
-
-
 def _update(a, piece, start):
     a = a.copy()
     for s, n, size in zip(start, piece.shape, a.shape, strict=True):
@@ -117,21 +112,22 @@ def _convolution(
 
 
 def _gather(a, starts, numbers, sizes, mode):
-    """Runs of the last of two axes, or pieces of the first axis's arrays."""
+    """Slices of `sizes` from `starts` on, their numbers along the one axis of the result that no slice has."""
     offsets, collapsed, mapped = numbers
-    assert mode == "promise_in_bounds"
-    if not collapsed:
-        assert numbers == ((0, 2), (), (1,)) and sizes[0] == a.shape[0]
-    else:
-        assert (offsets, collapsed, mapped) == (tuple(range(1, a.ndim)), (0,), (0, *range(2, a.ndim)))
-        assert sizes[0] == 1 and sizes[1] == a.shape[1]
+    assert mode == "promise_in_bounds" and all(sizes[i] == 1 for i in collapsed)
+    beside = next(i for i in range(len(offsets) + 1) if i not in offsets)
     found = []
     for at in starts:
         low = np.zeros(a.ndim, int)
         low[list(mapped)] = at
         assert (low >= 0).all() and (low + sizes <= a.shape).all(), "read outside"
-        found.append(a[tuple(slice(s, s + n) for s, n in zip(low, sizes, strict=True))])
-    return (np.stack([f[0] for f in found]) if collapsed else np.stack(found, 1)).view(Array)
+        found.append(a[tuple(slice(s, s + n) for s, n in zip(low, sizes, strict=True))].squeeze(collapsed))
+    return np.stack(found, beside).view(Array)
+
+
+def _static_slice(a, low, high, steps):
+    assert all(0 <= s <= e <= n for s, e, n in zip(low, high, a.shape, strict=True)), "read outside"
+    return a[tuple(slice(*cut) for cut in zip(low, high, steps, strict=True))]
 
 
 def _library_convolution(x, k, strides, pads, dilation, groups=1):
@@ -163,7 +159,6 @@ LIBRARY = {
 }
 jnp = types.SimpleNamespace(
     array=np.array,
-    flip=np.flip,
     zeros=_zeros,
     zeros_like=lambda a: _zeros(a.shape, a.dtype),
     stack=lambda parts, axis=0: np.stack(parts, axis).view(Array),
@@ -173,7 +168,6 @@ jnp = types.SimpleNamespace(
     swapaxes=np.swapaxes,
     repeat=lambda a, n, axis: np.repeat(a, n, axis),
     broadcast_to=lambda a, shape: np.array(np.broadcast_to(a, shape)).view(Array),
-    take=_take,
     expand_dims=np.expand_dims,
     tile=np.tile,
     eye=np.eye,
@@ -195,6 +189,7 @@ lax = types.SimpleNamespace(
     dot_general=_dot_general,
     conv_general_dilated=_convolution,
     ConvDimensionNumbers=lambda *a: a,
+    slice=_static_slice,
     gather=_gather,
     map=lambda f, parts: np.stack([f(part) for part in parts]).view(Array),
     GatherDimensionNumbers=lambda **n: tuple(n.values()),
