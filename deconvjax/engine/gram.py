@@ -8,7 +8,8 @@ samples (3 taps, stride 2) is cut into the taps j = r mod down, each with every 
 
     W[w*down + r] = sum_m y[m] x[(m + w)*down + r - lo]        one product for each r, no tap that does not exist
 
-Of few channels every sample of a window is a row of its own, x being read by all taps, y where it lies.
+Of few channels every sample of a window is a row of its own, x being read by all taps, y where it lies. Of large
+blocks every place along all axes but the last is a matrix of its own, by the same cotangents, and x is copied in rows.
 """
 
 from __future__ import annotations
