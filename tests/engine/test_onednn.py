@@ -14,7 +14,7 @@ from jax import export, lax
 
 from deconvjax import engine
 from deconvjax.axis import Axis
-from deconvjax.engine import Spec, onednn
+from deconvjax.engine import Spec, gram, onednn
 from tests.engine import oracle
 from tests.house import ROOT
 
@@ -93,6 +93,26 @@ def test_convolutions():
 @needs_onednn
 def test_products():
     check_products(range(20), repeats=40)
+
+
+@needs_onednn
+def test_one_operand_for_all_groups():
+    """What the gradient of large blocks asks for: oneDNN repeats the first operand."""
+    for seed in range(12):
+        r = np.random.default_rng(seed)
+        groups, k, m, n = (int(r.integers(low, high)) for low, high in ((2, 33), (1, 400), (1, 100), (1, 100)))
+        a, b = r.integers(-4, 5, (1, k, m)), r.integers(-4, 5, (groups, k, n))
+        call = jax.jit(onednn.product)
+        for _ in range(40):
+            np.testing.assert_array_equal(call(jnp.asarray(a, jnp.float32), jnp.asarray(b, jnp.float32)), a.mT @ b)
+
+
+@needs_onednn
+def test_large_blocks_against_the_definition(monkeypatch):
+    ran, blocks = [], gram._blocks
+    monkeypatch.setattr(gram, "_blocks", lambda *args: ran.append(args) or blocks(*args))
+    check_maps(Spec((Axis(33, 16, down=8, lo=4, hi=5), Axis(25, 8, down=4, lo=1, hi=2))), "gram", 16, 13)
+    assert ran
 
 
 @needs_onednn
