@@ -155,12 +155,11 @@ def _shifts(y: Array, sides: list[Side], whole: bool) -> Array:
 
 def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
     """(B, *size, c) -> (B, *terms, places*c); of x `turned`, which is not in memory yet, no copy but the windows."""
-    lows = [s.axis.lo - s.live.start * s.axis.down for s in sides]
     if turned and all(s.axis.down == 1 for s in sides):
         more = [len(s.live) - s.axis.size for s in sides]
-        shifts = product(*[[lo - place for place in s.places] for lo, s in zip(lows, sides, strict=True)])
+        shifts = product(*[[s.pads[0] - place for place in s.places] for s in sides])
         return side_by_side([(x, [(lo, n - lo) for lo, n in zip(at, more, strict=True)]) for at in shifts])
-    x = fit(x, [(lo, s.samples(len(s.live)) - lo - s.axis.size) for lo, s in zip(lows, sides, strict=True)])
+    x = fit(x, [s.pads for s in sides])
     last, places, steps = sides[-1], [list(s.places) for s in sides], [s.axis.down for s in sides]
     if last.on_y:  # whole blocks, as they lie in memory
         x = x.reshape(*x.shape[:-2], len(last.live), -1)
@@ -178,10 +177,8 @@ def _blocks(x: Array, sides: list[Side]) -> Array:
     Rows are copied whole, and padded by the way; behind an activation or in a scan that is slower than side by side.
     """
     *outer, last = sides
-    lows = [s.axis.lo - s.live.start * s.axis.down for s in sides]
-    widths = [(lo, s.samples(len(s.live)) - lo - s.axis.size) for lo, s in zip(lows, sides, strict=True)]
-    widths[-1] = (widths[-1][0] * x.shape[-1], widths[-1][1] * x.shape[-1])
-    rows = padded(x.reshape(*x.shape[:-2], -1, 1), widths)
+    lo, hi = (n * x.shape[-1] for n in last.pads)
+    rows = padded(x.reshape(*x.shape[:-2], -1, 1), [*[s.pads for s in outer], (lo, hi)])
     rows = rows.reshape(x.shape[0], *[n for s in outer for n in (len(s.live), s.axis.down)], rows.shape[-2])
     order = (*range(2, rows.ndim - 1, 2), 0, *range(1, rows.ndim - 1, 2), rows.ndim - 1)
     return rows.transpose(order).reshape(math.prod(s.axis.down for s in outer), -1, last.axis.down * x.shape[-1])

@@ -70,6 +70,12 @@ class Side:
         return count * self.axis.down if self.on_y else (count - 1) * self.axis.down + self.axis.taps
 
     @property
+    def pads(self) -> tuple[int, int]:
+        """What x lacks before and after of the samples that the live terms read."""
+        before = self.axis.lo - self.live.start * self.axis.down
+        return before, self.samples(len(self.live)) - before - self.axis.size
+
+    @property
     def taps(self) -> slice:
         """The taps among shift*places + place."""
         dense = self.on_y and self.axis.down > 1

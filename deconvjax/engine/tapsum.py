@@ -73,13 +73,13 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     else:
         x = frame(x, combs)
 
-    kernel = kernel[None]
+    kernel = kernel[None]  # cut like an image
 
     def leaf(chosen: tuple[Strip, ...]) -> Array:
         counts, steps = [s.count for s in chosen], [c.step for c in combs]
         terms = []
         for at in np.ndindex(*[s.taps for s in chosen]):
-            starts = [s.start + i * c.grid for s, i, c in zip(chosen, at, combs, strict=True)]
+            starts = [s.read(i, c).start for s, i, c in zip(chosen, at, combs, strict=True)]
             part = window_slices(x, starts, counts, steps)
             part = part.reshape(x.shape[0], *[n for count in counts for n in (count, 1)], x.shape[-1])
             taps = [n for s, i in zip(chosen, at, strict=True) for n in (s.tap + i, 0)]

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from deconvjax.axis import Axis
-from deconvjax.engine.layout import fit
+from deconvjax.engine.layout import fit, window_slices
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Shape, Spec
 
@@ -36,10 +36,11 @@ def _least(spec: Spec) -> Shape:
 @lru_cache(maxsize=4096)
 def _tile(spec: Spec) -> Shape:
     """Places per axis: those for which padding, sums and loops cost least."""
+    least = _least(spec)
     found: list[Shape] = [()]
-    for i, least in enumerate(_least(spec)):
-        rest = math.prod(_least(spec)[i + 1 :])
-        found = [(*t, n) for t in found for n in range(least, TERMS // (math.prod(t) * rest) + 1)]
+    for i, low in enumerate(least):
+        rest = math.prod(least[i + 1 :])
+        found = [(*t, n) for t in found for n in range(low, TERMS // (math.prod(t) * rest) + 1)]
     return min(found, key=partial(_price, spec))
 
 
@@ -83,12 +84,15 @@ def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
     y = fit(y, [(0, n - a.out) for a, n in zip(axes, places, strict=True)])
     y = y.reshape(y.shape[0], *[n for pair in zip(tiles, tile, strict=True) for n in pair], channels)
     split = [n for q, t, a in zip(tiles, tile, axes, strict=True) for n in (q, t * a.down)]
-    window = [cut for a in axes for cut in (slice(None), slice(0, a.taps, a.dilation))]
+    read, ones = [n * a.down for n, a in zip(places, axes, strict=True)], [1] * (2 * rank)
+    window = [n for q, a in zip(tiles, axes, strict=True) for n in (q, a.window)]
+    steps = [n for a in axes for n in (1, a.dilation)]
     terms = []
     for at in np.ndindex(*tile):
-        cut = [slice(r * a.down, (r + n) * a.down) for r, n, a in zip(at, places, axes, strict=True)]
-        part = x[(slice(None), *cut)].reshape(x.shape[0], *split, channels)[(slice(None), *window)]
-        terms.append(part * y[(slice(None), *[cut for r in at for cut in (slice(None), slice(r, r + 1))])])
+        part = window_slices(x, [r * a.down for r, a in zip(at, axes, strict=True)], read, ones[:rank])
+        part = window_slices(part.reshape(x.shape[0], *split, channels), [0] * (2 * rank), window, steps)
+        place = window_slices(y, [n for r in at for n in (0, r)], [n for q in tiles for n in (q, 1)], ones)
+        terms.append(part * place)
     return _added(_pairwise(terms), (0, *range(1, 2 * rank, 2)))  # (B, tiles, window, tiles, window, …, C)
 
 
