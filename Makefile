@@ -13,7 +13,7 @@ PYTEST  := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow test-peers check bench ablation bench-strategies bench-gpu notebooks notebooks-short docs clean
+.PHONY: help demo test test-slow test-peers test-gpu check bench ablation bench-strategies bench-gpu notebooks notebooks-short docs clean
 
 help:  ## list these verbs
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -35,13 +35,16 @@ demo: $(VENV)/.ready  ## restore photographs, train a segmentation head; writes 
 	$(BIN)/python -m deconvjax demo $(DEMO)
 
 test: $(VENV)/.group-test  ## the tests and every docstring's example
-	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not slow and not peers"
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not slow and not peers and not gpu"
 
 test-slow: $(VENV)/.group-test  ## the long sweeps
-	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "slow and not peers" tests
+	$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "slow and not peers and not gpu" tests
 
 test-peers: $(VENV)/.group-peers  ## against torch, Keras, Equinox and Haiku, which this installs
 	$(PYTEST) -q -m peers tests
+
+test-gpu: $(VENV)/.group-test  ## on an NVIDIA GPU, with jax[cuda13] installed into .venv
+	$(PYTEST) -q -m gpu tests
 
 check: $(VENV)/.group-lint $(VENV)/.group-test  ## lint, types, the rules of the house
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
     ct = draw.standard_normal((case.channels, *spec.out, 1), dtype=np.float32)
     args = tuple(map(jnp.asarray, (x, taps, ct)))
     run = lambda x, k: engine.stage(x, k, spec)  # noqa: E731
-    stock = lambda x, k: _lax(x, k, spec)  # noqa: E731
+    stock = lambda x, k: stock_filter(x, k, spec)  # noqa: E731
     affordable = case.channels * case.length * case.up * case.window / case.down < 2e9 and case.up == 1
     records = []
     for column in ("forward", "grad x", "grad taps", "step"):
@@ -49,7 +49,7 @@ def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
     return records
 
 
-def _lax(x: Array, k: Array, spec: Spec) -> Array:
+def stock_filter(x: Array, k: Array, spec: Spec) -> Array:
     (a,) = spec.axes
     return lax.conv_general_dilated(
         x, k[:, None, None], (a.down,), [(a.lo, a.hi)], (a.up,), (a.dilation,), dimension_numbers=canonical(1)

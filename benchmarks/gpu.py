@@ -1,127 +1,213 @@
-"""`python -m benchmarks.gpu`: the same layers on an NVIDIA GPU, with the copy and matrix-product ceilings beside them.
+"""`python -m benchmarks --platform gpu`: the same layers, filters and enlargements on an NVIDIA GPU.
 
-float32 with TF32 off and on, and bfloat16; against stock JAX and torch (cuDNN). Each row also gives the fraction of
-the nearer ceiling it reaches: bytes at copy bandwidth or multiply-adds at the rate of a large matrix product.
+float32 in full precision, float32 by tensor cores (TF32, JAX's default) and bfloat16, against stock JAX and torch
+(cuDNN, channels last, its own search for the fastest algorithm). Each row gives the time of its kernels, the time of a
+call, and the fraction that it reaches of the nearer ceiling: its bytes at the rate of a long copy, or its multiply-adds
+at that of a large matrix product, both measured in the same run.
 """
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import Array
 
-from benchmarks import cases
-from benchmarks.peers import COLUMNS, ours, stock, stock_taps, torch
-from benchmarks.programs import alone, build
-from benchmarks.report import write
-from benchmarks.runner import paired
-from deconvjax.engine import cost
+from benchmarks import cases, gpu_report, gpu_torch
+from benchmarks.device_time import of_programs, of_torch, on_host
+from benchmarks.filters import bilinear, enlarge, stock_filter
+from benchmarks.peers import COLUMNS, ours, stock, stock_taps
+from benchmarks.programs import alone
+from deconvjax import engine
+from deconvjax.engine import Spec, cost
 
 MODES = {"float32": ("float32", "highest"), "tf32": ("float32", "tensorfloat32"), "bfloat16": ("bfloat16", "default")}
+SLOW = 0.05  # seconds: a call that takes longer is traced no more
 
 
-def ceilings(dtype: str) -> tuple[float, float]:
-    """(bytes per second of a copy, multiply-adds per second of an 8192-cubed product), measured here."""
-    a = jnp.ones((1 << 28,), dtype)
-    m = jnp.ones((8192, 8192), dtype)
-    copy, product = build(lambda a: a + 1, a), build(lambda m: m @ m, m)
-    timing = paired({"copy": copy.call, "product": product.call}, seconds=2)
-    return 2 * a.nbytes / timing.median("copy"), 8192**3 / timing.median("product")
+@dataclass
+class Job:
+    """One column of one row in one mode: the contenders' programs and torch's call."""
+
+    row: str
+    column: str
+    mode: str
+    floor: tuple[int, int]  # multiply-adds, bytes
+    strategy: str
+    programs: dict[str, tuple[Callable, tuple]]
+    torch: Callable[[], object] | None = None
+    compiled: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(layer: cases.Layer, mode: str, limits: tuple[float, float]) -> list[dict]:
-    """One record per column."""
-    dtype = MODES[mode][0]
+def layer_jobs(layer: cases.Layer, mode: str) -> Iterator[Job]:
+    """Forward, both gradients, and in full precision the training step."""
+    dtype = jnp.dtype(MODES[mode][0])
     x, taps, ct = layer.data()
     args = tuple(jnp.asarray(a, dtype) for a in (x, taps, ct))
     theirs = (args[0], jnp.asarray(stock_taps(layer, taps), dtype), args[2])
-    fine, coarse = (layer.cout, layer.cin) if layer.kind == "up" else (layer.cin, layer.cout)
-    products, moved = cost(layer.spec, "F", layer.batch, fine, coarse, args[0].dtype)
-    floor = max(moved / limits[0], products / limits[1])
-    records = []
-    for column in COLUMNS:
-        built = {"ours": build(alone(ours(layer), column), *args)}
-        built |= {name: build(alone(apply, column), *theirs) for name, apply in stock(layer).items()}
-        calls = {name: b.call for name, b in built.items()} | torch_calls(layer, dtype, mode, x, taps, ct, column)
-        timing = paired(calls, seconds=0.5)
-        record = {
-            "row": f"{layer.name} {mode}",
-            "column": column,
-            "ours_ms": timing.median("ours") * 1e3,
-            "memory": built["ours"].memory,
-            "compile_s": built["ours"].compile_seconds,
-            "of_ceiling": floor * (3 if column == "step" else 1) / timing.median("ours"),
+    spec, up = layer.spec, layer.kind == "up"
+    fine, coarse = (layer.cout, layer.cin) if up else (layer.cin, layer.cout)
+    floor = cost(spec, "F", layer.batch, fine, coarse, dtype)
+    kinds = dict(zip(COLUMNS, "TFW" if up else "FTW", strict=False))
+    calls = gpu_torch.layer_calls(layer, mode, x, taps, ct)
+    for column in COLUMNS if mode == "float32" else COLUMNS[:3]:
+        strategy = ""
+        if column in kinds:
+            shape = (layer.batch, *spec.size, fine)
+            strategy = engine.choose(spec, kinds[column], shape, dtype, "cuda", channels_out=coarse)
+        programs = {"ours": (alone(ours(layer), column), args)}
+        if "lax" in stock(layer):
+            programs["lax"] = (alone(stock(layer)["lax"], column), theirs)
+        many = 3 if column == "step" else 1
+        yield Job(layer.name, column, mode, (many * floor[0], many * floor[1]), strategy, programs, calls.get(column))
+
+
+def filter_jobs(case: cases.Filter) -> Iterator[Job]:
+    """The same of one scalar filter."""
+    draw = np.random.default_rng(0)
+    spec = case.spec
+    x = draw.standard_normal((case.channels, case.length, 1), dtype=np.float32)
+    taps = draw.standard_normal(case.window, dtype=np.float32)
+    ct = draw.standard_normal((case.channels, *spec.out, 1), dtype=np.float32)
+    args = tuple(map(jnp.asarray, (x, taps, ct)))
+    floor = cost(spec, "F", case.channels, 1, 1, "float32")
+    calls = gpu_torch.filter_calls(case, x, taps) if case.up == case.down == 1 else {}
+    for column, kind in zip(COLUMNS[:3], "FTW", strict=True):
+        strategy = engine.choose(spec, kind, x.shape, "float32", "cuda")
+        programs = {"ours": (alone(lambda x, k: engine.stage(x, k, spec), column), args)}
+        if case.up == 1 and case.window < 200 and column == "forward":
+            programs["lax"] = (alone(lambda x, k: stock_filter(x, k, spec), column), args)
+        yield Job(case.name, column, "float32", floor, strategy, programs, calls.get(column))
+
+
+def resize_jobs(case: cases.Resize) -> Iterator[Job]:
+    """Bilinear enlargement and its gradient."""
+    b, n, c, f = case.batch, case.size, case.channels, case.factor
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((b, n, n, c), dtype=np.float32)
+    ct = draw.standard_normal((b, n * f, n * f, c), dtype=np.float32)
+    args = (jnp.asarray(x), jnp.zeros(()), jnp.asarray(ct))
+    (axis,) = bilinear(n, f)[1].axes
+    spec = Spec((axis, axis), None)
+    floor = cost(spec, "F", b, c, c, "float32")
+    calls = gpu_torch.resize_calls(x, ct)
+    for column, kind in (("forward", "T"), ("grad x", "F")):
+        programs = {
+            "ours": (alone(lambda x, _: enlarge(x, f), column), args),
+            "lax": (alone(lambda x, _: jax.image.resize(x, ct.shape, "bilinear"), column), args),
         }
-        for name in calls:
-            if name != "ours":
-                record[f"{name}_ms"], record[f"{name}_x"] = timing.median(name) * 1e3, timing.ratio(name, "ours")
+        strategy = engine.choose(spec, kind, (b, n * f, n * f, c), "float32", "cuda")
+        yield Job(case.name, column, "float32", floor, strategy, programs, calls.get(column))
+
+
+def jobs(mode: str, only: str) -> list[Job]:
+    """All rows of one mode whose name contains `only`."""
+    found = [j for c in cases.LAYERS if only in c.name for j in layer_jobs(c, mode)]
+    if mode == "float32":
+        found += [j for c in cases.FILTERS if only in c.name for j in filter_jobs(c)]
+        found += [j for c in cases.RESIZES if only in c.name for j in resize_jobs(c)]
+    return found
+
+
+def compile_all(found: list[Job]) -> None:
+    """On all cores; XLA lets one program at a time search for its algorithms on the GPU."""
+    precision = jax.config.jax_default_matmul_precision
+
+    def one(index: int) -> None:
+        job = found[index]
+        with jax.default_matmul_precision(precision):  # a thread has its own
+            for name, (program, args) in job.programs.items():
+                program.__name__ = f"{name}{index}"
+                try:
+                    job.compiled[name] = jax.jit(program).lower(*args).compile()
+                except Exception as error:  # a peer that cannot run a row leaves its cell empty; ours ends the run
+                    print(f"{job.mode} {job.row} {job.column}: {name} does not compile: {str(error)[:300]}", flush=True)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, range(len(found))))
+
+
+def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
+    """One record per job."""
+    calls = {}
+    for index, job in enumerate(found):
+        for name, args in [(n, job.programs[n][1]) for n in job.compiled]:
+            calls[f"{name}{index}"] = lambda c=job.compiled[name], args=args: c(*args)
+    host = {name: _quick(call) for name, call in calls.items()}
+    device = host | of_programs({n: c for n, c in calls.items() if host[n] < SLOW})
+    records = []
+    for index, job in enumerate(found):
+        record: dict = {"row": job.row, "mode": job.mode, "column": job.column, "strategy": job.strategy}
+        for name in job.compiled:
+            record |= {f"{name}_us": device[f"{name}{index}"] * 1e6, f"{name}_call_us": host[f"{name}{index}"] * 1e6}
+        if job.torch is not None:
+            kernels, call = gpu_torch.timed(job.torch, of_torch, on_host)
+            record |= {"torch_us": kernels * 1e6, "torch_call_us": call * 1e6}
+        analysis: Any = job.compiled["ours"].memory_analysis()
+        useful = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+        record["memory"] = analysis.temp_size_in_bytes / max(useful, 1)
+        times = job.floor[0] / limits[job.mode], job.floor[1] / limits["copy"]
+        record["of_ceiling"] = max(times) * 1e6 / record["ours_us"]
+        record["ceiling"] = "copy" if times[1] > times[0] else "product"
         records.append(record)
     return records
 
 
-def torch_calls(layer, dtype, mode, x, taps, ct, column) -> dict:
-    """torch through cuDNN with autotuning, channels last, synchronised."""
-    if torch is None or not torch.cuda.is_available():
-        return {}
-    torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = mode == "tf32"
-    rank, kind = layer.rank, getattr(torch, dtype)
-    apply = getattr(torch.nn.functional, f"conv_transpose{rank}d" if layer.kind == "up" else f"conv{rank}d")
-    form = {1: torch.contiguous_format, 2: torch.channels_last, 3: torch.channels_last_3d}[rank]
-    move = lambda a: torch.tensor(a).movedim(-1, 1).to("cuda", kind).contiguous(memory_format=form)  # noqa: E731
-    tx, tg = move(x), move(ct)
-    tk = torch.tensor(taps).movedim(-1, 0).movedim(-1, 1).to("cuda", kind).contiguous(memory_format=form)
-    lo, hi = layer.pads
-    tail = max(layer.tail + lo - hi, 0) if layer.kind == "up" else 0
-    more = {"output_padding": tail} if layer.kind == "up" else {}
-    if layer.kind == "down" and lo != hi:
-        tx, lo = torch.nn.functional.pad(tx, [lo, hi] * rank).contiguous(memory_format=form), 0
-    run = lambda x, k: apply(x, k, stride=layer.stride, padding=lo, groups=layer.groups, **more)  # noqa: E731
-    with torch.no_grad():
-        tg = tg if run(tx, tk).shape == tg.shape else torch.randn_like(run(tx, tk))
-    px, pk = tx.clone().requires_grad_(), tk.clone().requires_grad_()
-    value = run(px, pk)
-
-    def call():
-        if column == "forward":
-            with torch.inference_mode():
-                run(tx, tk)
-        elif column == "step":
-            gx, gk = torch.autograd.grad(0.5 * ((run(px, pk) - tg) ** 2).sum(), (px, pk))
-            with torch.no_grad():
-                pk.sub_(1e-9 * gk)
-        else:
-            torch.autograd.grad(value, px if column == "grad x" else pk, tg, retain_graph=True)
-        torch.cuda.synchronize()
-
-    return {"torch": call}
+def _quick(call: Callable[[], object]) -> float:
+    """Seconds per call in a row; of one call where that is slow already."""
+    jax.block_until_ready(call())
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    once = time.perf_counter() - start
+    return once if once > SLOW else on_host(call, jax.block_until_ready)
 
 
-def main(only: str = "") -> None:
-    """Measure all layers in all modes, or say that there is no GPU."""
+def ceilings() -> dict[str, float]:
+    """Bytes per second of a long copy, and multiply-adds per second of an 8192-cubed product in each mode."""
+    found = {}
+
+    def rate(amount: float, run: Callable, a: Array) -> float:
+        compiled = jax.jit(run).lower(a).compile()
+        return amount / on_host(lambda: compiled(a), jax.block_until_ready)
+
+    a = jnp.ones((1 << 28,), jnp.float32)
+    found["copy"] = rate(2 * a.nbytes, lambda a: a + 1, a)
+    for mode, (dtype, precision) in MODES.items():
+        m = jax.random.normal(jax.random.key(0), (8192, 8192), dtype)
+        with jax.default_matmul_precision(precision):
+            found[mode] = rate(8192.0**3, lambda m: m @ m, m)
+    return found
+
+
+def main(only: str = "", modes: tuple[str, ...] = tuple(MODES)) -> None:
+    """Measure everything mode by mode and write results/gpu.md after each; or say that there is no GPU."""
     try:
         device = jax.devices("gpu")[0]
     except RuntimeError:
         sys.exit("benchmarks.gpu: JAX sees no GPU; install jax[cuda13] on a machine that has one")
-    records = []
-    with jax.default_device(device):
-        for mode, (dtype, precision) in MODES.items():
-            with jax.default_matmul_precision(precision):
-                limits = ceilings(dtype)
-                print(
-                    f"{mode}: copy {limits[0] / 1e9:.0f} GB/s, product {2 * limits[1] / 1e12:.1f} TFLOP/s", flush=True
-                )
-                for layer in cases.LAYERS:
-                    if only in layer.name:
-                        records += measure(layer, mode, limits)
-                        print(
-                            *[f"{r['row']} {r['column']} {r['ours_ms']:.3f}" for r in records[-4:]],
-                            sep="\n",
-                            flush=True,
-                        )
-    write(records, f"gpu: {device.device_kind}", "gpu")
+    start = time.perf_counter()
+    limits = ceilings()
+    rates = [f"{m} products {2 * limits[m] / 1e12:.0f} TFLOP/s" for m in MODES]
+    print(f"{device.device_kind}: copy {limits['copy'] / 1e9:.0f} GB/s,", ", ".join(rates), flush=True)
+    records: list[dict] = []
+    for mode in modes:
+        with jax.default_matmul_precision(MODES[mode][1]):
+            found = jobs(mode, only)
+            compile_all(found)
+        print(f"{mode}: {len(found)} compiled after {time.perf_counter() - start:.0f} s", flush=True)
+        records += measure(found, limits)
+        for r in records[-len(found) :]:
+            print(gpu_report.line(r), flush=True)
+        gpu_report.write(records, device.device_kind, limits, merge=bool(only))
+    print(f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2], *[tuple(a.split(",")) for a in sys.argv[2:3]])

@@ -72,7 +72,7 @@ def fits(spec: Spec) -> bool:
 fits_gradient = fits
 
 
-def _blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
+def signal_blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
     """(B, size, C) -> (B*C, blocks, inputs) and the zero blocks still missing on either side."""
     blocks = b.count + b.near - 1
     size = x.shape[1]
@@ -108,7 +108,7 @@ def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, S
     (axis,) = spec.axes
     b = band(axis, BLOCK)
     batch, _, channels = x.shape
-    source, missing = _blocks(x, b)
+    source, missing = signal_blocks(x, b)
     matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
     y = convolve(source, matrix, (1,), [missing], (1,))
     y = y.reshape(batch, channels, -1)[:, :, b.skip : b.skip + axis.out]
@@ -129,7 +129,7 @@ def bands_gradient(x: Array, y: Array, spec: Spec, by: Callable[[Array], Callabl
     """W: the gradient of the band, added up over the places where each tap stands; by(a)(b) = a^T b, for many b."""
     (axis,) = spec.axes
     b = band(axis, min(max(SHORT, comb(axis).span // 2), LONG))
-    source, missing = _blocks(x, b)
+    source, missing = signal_blocks(x, b)
     source = fit(source, [missing])
     y = jnp.swapaxes(y, 1, 2).reshape(-1, axis.out, 1)
     y = fit(y, [(b.skip, b.count * b.outputs - axis.out - b.skip)]).reshape(-1, b.outputs)

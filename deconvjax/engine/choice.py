@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from deconvjax.engine import onednn
+from deconvjax.engine import onednn, triton
 from deconvjax.engine.lower import Target
 from deconvjax.engine.problem import normalised
 from deconvjax.engine.rule import pick
@@ -53,5 +53,5 @@ def choose(
     if kind not in ("F", "T", "W"):
         raise ValueError(f"choose: kind must be 'F', 'T' or 'W', got {kind!r}")
     cout = shape[-1] if channels_out is None or spec.scalar else channels_out
-    target = Target(platform, platform == "cpu" and onednn.available())
+    target = Target(platform, platform == "cpu" and onednn.available(), platform == "cuda" and triton.available())
     return pick(normalised(target.problem(spec.normal, kind, shape[0], shape[-1], cout, jnp.dtype(dtype))), platform)

@@ -14,7 +14,7 @@ from jax import Array, lax
 
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import comb_taps, frame, interleave, windows
-from deconvjax.engine.products import grouped, product
+from deconvjax.engine.products import dot, grouped, product
 from deconvjax.engine.spec import Spec
 
 
@@ -34,7 +34,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     parts = windows(frame(x, combs), combs, spec.window)
     rows = lax.optimization_barrier(jnp.stack(parts).reshape(len(parts), -1, x.shape[-1]))
     y = y.reshape(-1, y.shape[-1])
-    k = lax.dot_general(rows, y, (((1,), (0,)), ((), ())), precision=spec.precision)
+    k = dot(rows, y, (((1,), (0,)), ((), ())), spec.precision)
     return k.reshape(*spec.window, x.shape[-1], y.shape[-1])
 
 
@@ -50,7 +50,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     kernel = grouped(comb_taps(taps, combs), groups)  # (width, phases)*, in/g, g, out/g
     order = (2 * rank + 1, *range(0, 2 * rank, 2), 2 * rank, *range(1, 2 * rank, 2), 2 * rank + 2)
     kernel = jnp.transpose(kernel, order).reshape(groups, rows.shape[-1], -1)
-    z = product(rows, kernel, spec.precision)
+    z = product(rows, kernel, spec.precision).astype(x.dtype)
     z = z.reshape(x.shape[0], *counts, groups, *[c.phases for c in combs], taps.shape[-1] // groups)
     if groups > 1:
         z = jnp.moveaxis(z, rank + 1, -2)

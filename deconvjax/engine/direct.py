@@ -15,7 +15,7 @@ from deconvjax.engine.layout import canonical, per_channel
 from deconvjax.engine.spec import Spec
 
 
-def convolution(x: Array, taps: Array, spec: Spec, groups: int) -> Array:
+def convolution(x: Array, taps: Array, spec: Spec, groups: int, batch_groups: int = 1) -> Array:
     """F in one XLA convolution with canonical dimension numbers."""
     return lax.conv_general_dilated(
         x,
@@ -26,6 +26,7 @@ def convolution(x: Array, taps: Array, spec: Spec, groups: int) -> Array:
         rhs_dilation=[a.dilation for a in spec.axes],
         dimension_numbers=canonical(len(spec.axes)),
         feature_group_count=groups,
+        batch_group_count=batch_groups,
         precision=spec.precision,
     )
 
@@ -40,13 +41,10 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W: a stage whose window is y."""
     groups = x.shape[-1] if spec.groups is None else spec.groups
-    batch, *size, cin = x.shape
-    rank = len(size)
-    lhs = x.reshape(batch, *size, groups, cin // groups)
-    lhs = jnp.transpose(lhs, (rank + 2, *range(1, rank + 1), rank + 1, 0))
-    lhs = lhs.reshape(cin // groups, *size, groups * batch)
+    rank = len(spec.axes)
+    lhs = jnp.transpose(x, (rank + 1, *range(1, rank + 1), 0))
     rhs = jnp.moveaxis(y, 0, rank)
-    taps = convolution(lhs, rhs, swapped(spec), groups)
+    taps = convolution(lhs, rhs, swapped(spec), 1, batch_groups=groups)  # as cuDNN's gradient in grouped taps reads it
     taps = jnp.moveaxis(taps, 0, rank)
     return taps.sum((rank, rank + 1)).astype(taps.dtype) if spec.groups is None else taps
 

@@ -38,6 +38,8 @@ def transposed_taps(taps: Array, spec: Spec) -> Array:
 
 def swap_channels(taps: Array, rank: int, groups: int) -> Array:
     """(*window, in/g, g*out/g) -> (*window, out/g, g*in/g)."""
+    if groups == 1:  # XLA looks through one transposition to the reversed kernel of cuDNN's backward-data, not more
+        return jnp.swapaxes(taps, rank, rank + 1)
     *window, inner, outer = taps.shape
     taps = taps.reshape(*window, inner, groups, outer // groups)
     taps = jnp.swapaxes(taps, rank, rank + 2)

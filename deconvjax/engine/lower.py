@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from deconvjax.engine import (
     banded,
+    bandrows,
     blocks,
     columns,
     convolution,
@@ -26,48 +28,77 @@ from deconvjax.engine import (
     taps,
     tapsum,
     tiles,
+    triton,
 )
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem, exchanges
 from deconvjax.engine.spec import Spec
 
-STAGES: dict[str, Callable[[Array, Array, Spec], Array]] = {
+Strategies = dict[str, Callable[[Array, Array, Spec], Array]]
+
+STAGES: Strategies = {
     "convolution": convolution.stage,
     "columns": columns.stage,
     "blocks": blocks.stage,
     "tapsum": tapsum.stage,
     "banded": banded.stage,
+    "bandrows": bandrows.stage,
     "fourier": fourier.stage,
     "dense": dense.stage,
     "library": library.stage,
+    "triton": triton.stage,
     "direct": direct.stage,
 }
-GRADIENTS: dict[str, Callable[[Array, Array, Spec], Array]] = {
+GRADIENTS: Strategies = {
     "shifted": shifted.taps_gradient,
+    "whole": shifted.whole,
     "gram": gram.taps_gradient,
     "library": library.taps_gradient,
     "columns": columns.taps_gradient,
     "taps": taps.taps_gradient,
     "tiles": tiles.taps_gradient,
+    "by_axis": tiles.by_axis,
     "rows": rows.taps_gradient,
     "banded": banded.taps_gradient,
+    "bandrows": bandrows.taps_gradient,
     "fourier": fourier.taps_gradient,
     "dense": dense.taps_gradient,
     "direct": direct.taps_gradient,
 }
 
 
+HALF = {"convolution", "columns", "blocks", "dense", "direct", "whole", "triton"}  # add up in float32 by themselves
+HIGHEST = {"highest", "float32", str(lax.Precision.HIGHEST)}
+
+
 @dataclass(frozen=True)
 class Target:
-    """What a program is lowered for: JAX's name of the platform, and whether it may call oneDNN."""
+    """What a program is lowered for: JAX's name of the platform, and what it may call beside XLA's own operations."""
 
     platform: str
     onednn: bool = False
+    triton: bool = False
 
     def problem(self, spec: Spec, kind: str, batch: int, cin: int, cout: int, dtype: Any) -> Problem:
-        """What the rule looks at; half precision is computed in float32."""
-        half = jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize == 2
-        return Problem(spec, kind, batch, cin, cout, np.dtype("float32" if half else dtype), self.onednn)
+        """What the rule looks at; half precision counts as float32, in which it is accumulated."""
+        half = _half(dtype)
+        exact = self.platform == "cpu" or not (half or (dtype == jnp.float32 and not _highest(spec.precision)))
+        number = np.dtype("float32" if half else dtype)
+        return Problem(spec, kind, batch, cin, cout, number, self.onednn, self.triton, exact)
+
+    def keeps(self, name: str, dtype: Any) -> bool:
+        """Whether a strategy takes operands as they are; a CPU's products of half precision are float32's."""
+        return not _half(dtype) or (self.platform != "cpu" and name in HALF)
+
+
+def _half(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize == 2
+
+
+def _highest(precision: Any) -> bool:
+    """Whether products of float32 are to keep all bits; where the caller does not say, JAX's default decides."""
+    given = precision if precision is not None else getattr(jax.config, "jax_default_matmul_precision", None)
+    return any(str(p) in HIGHEST for p in (given if isinstance(given, tuple) else (given,)))
 
 
 def stage(x: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Target) -> Array:
@@ -76,7 +107,7 @@ def stage(x: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Ta
     if 0 in x.shape or 0 in taps.shape:
         return jnp.zeros((x.shape[0], *spec.out, cout), x.dtype)
     problem = target.problem(spec, "F", x.shape[0], x.shape[-1], cout, x.dtype)
-    return _accumulated(STAGES[_name(problem, strategy, target)], x, taps, spec)
+    return _run(STAGES, x, taps, problem, strategy, target)
 
 
 def transpose(y: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Target) -> Array:
@@ -93,20 +124,17 @@ def taps_gradient(x: Array, y: Array, *, spec: Spec, strategy: str | None, targe
         shape = spec.window if spec.groups is None else (*spec.window, x.shape[-1] // spec.groups, y.shape[-1])
         return jnp.zeros(shape, x.dtype)
     problem = target.problem(spec, "W", x.shape[0], x.shape[-1], y.shape[-1], x.dtype)
-    return _accumulated(GRADIENTS[_name(problem, strategy, target)], x, y, spec)
+    return _run(GRADIENTS, x, y, problem, strategy, target)
 
 
-def _name(problem: Problem, strategy: str | None, target: Target) -> str:
-    if strategy is not None and rule.feasible(strategy, problem):
-        return strategy
-    return rule.pick(problem, target.platform)
-
-
-def _accumulated(run: Callable[[Array, Array, Spec], Array], a: Array, b: Array, spec: Spec) -> Array:
-    """Half precision accumulates in float32, in every strategy."""
-    if a.dtype.itemsize == 2 and jnp.issubdtype(a.dtype, jnp.floating):
-        return run(a.astype(jnp.float32), b.astype(jnp.float32), spec).astype(a.dtype)
-    return run(a, b, spec)
+def _run(table: Strategies, a: Array, b: Array, problem: Problem, strategy: str | None, target: Target) -> Array:
+    """The strategy named, where it can run the problem, else the rule's; half precision accumulates in float32."""
+    name = strategy
+    if name is None or not rule.feasible(name, problem):
+        name = rule.pick(problem, target.platform)
+    if target.keeps(name, a.dtype):
+        return table[name](a, b, problem.spec).astype(a.dtype)
+    return table[name](a.astype(jnp.float32), b.astype(jnp.float32), problem.spec).astype(a.dtype)
 
 
 BY_KIND = {

@@ -17,7 +17,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes
 
-from deconvjax.engine import lower, onednn
+from deconvjax.engine import lower, onednn, triton
 from deconvjax.engine.choice import override
 from deconvjax.engine.spec import Shape, Spec, stage_shape, taps_shape, transpose_shape
 from deconvjax.errors import complaint
@@ -127,14 +127,18 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
             _any_mesh(partial(lower.BY_KIND[prim.name], target=target), aval), multiple_results=False
         )
 
-    for platform in (None, "cuda", "rocm", "tpu"):
+    def register(platform: str, calling: lower.Target, usable: Callable[[Any], bool]) -> None:
+        plain, with_calls = lowering(lower.Target(platform)), lowering(calling)
+
+        def either(context: Any, *operands: Any, **static: Any) -> Any:
+            return (with_calls if usable(context) else plain)(context, *operands, **static)
+
+        mlir.register_lowering(prim, either, platform=platform)
+
+    for platform in (None, "rocm", "tpu"):
         mlir.register_lowering(prim, lowering(lower.Target(platform or "default")), platform=platform)
-    plain, calling = lowering(lower.Target("cpu")), lowering(lower.Target("cpu", onednn=True))
-
-    def on_cpu(context: Any, *operands: Any, **static: Any) -> Any:
-        return (calling if onednn.usable(context) else plain)(context, *operands, **static)
-
-    mlir.register_lowering(prim, on_cpu, platform="cpu")
+    register("cpu", lower.Target("cpu", onednn=True), onednn.usable)
+    register("cuda", lower.Target("cuda", triton=True), triton.usable)
 
 
 def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]:

@@ -24,6 +24,8 @@ class Problem:
     cout: int
     dtype: np.dtype
     onednn: bool = False  # whether the program may call it
+    triton: bool = False  # whether the program may hold kernels of this project
+    exact: bool = True  # whether products keep all bits of their operands, which tensor cores do not
 
     @property
     def depthwise(self) -> bool:
@@ -46,8 +48,13 @@ class Problem:
 
         The gathering of runs needs that.
         """
+        return self.onednn and self.dtype == np.float32 and self.small
+
+    @property
+    def small(self) -> bool:
+        """Whether an int32 counts all numbers of x and y, padding included."""
         x, y = math.prod(self.spec.size) * self.cin, math.prod(self.spec.out) * self.cout
-        return self.onednn and self.dtype == np.float32 and self.batch * max(x, y) < 1 << 30
+        return self.batch * max(x, y) < 1 << 30
 
     @property
     def transposed(self) -> Problem:

@@ -1,19 +1,31 @@
-"""Matrix products with groups as a batch axis: what the product strategies share."""
+"""Matrix products, half precision accumulated in float32, and groups as a batch axis: what the strategies share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import jax.numpy as jnp
 from jax import Array, lax
 
 from deconvjax.engine.spec import Precision
+
+Dimensions = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
+
+
+def dot(a: Array, b: Array, dimensions: Dimensions, precision: Precision) -> Array:
+    """`lax.dot_general`; float32 of half precision, so that sums of products round once."""
+    if a.dtype.itemsize == 2 and jnp.issubdtype(a.dtype, jnp.floating):
+        return lax.dot_general(a, b, dimensions, precision=precision, preferred_element_type=jnp.float32)
+    return lax.dot_general(a, b, dimensions, precision=precision)
 
 
 def product(rows: Array, matrix: Array, precision: Precision) -> Array:
     """(n, groups, k) x (groups, k, m) -> (n, groups, m); one plain product where groups == 1."""
     n, groups, k = rows.shape
     if groups == 1:
-        flat = lax.dot_general(rows.reshape(n, k), matrix[0], (((1,), (0,)), ((), ())), precision=precision)
+        flat = dot(rows.reshape(n, k), matrix[0], (((1,), (0,)), ((), ())), precision)
         return flat.reshape(n, 1, -1)
-    out = lax.dot_general(rows, matrix, (((2,), (1,)), ((1,), (0,))), precision=precision)
+    out = dot(rows, matrix, (((2,), (1,)), ((1,), (0,))), precision)
     return out.transpose(1, 0, 2)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from deconvjax.engine import (
     banded,
     blocks,
@@ -14,16 +16,24 @@ from deconvjax.engine import (
     library,
     rows,
     rule_cpu,
+    rule_gpu,
     rule_onednn,
     sides,
     tapsum,
     tiles,
+    triton,
 )
 from deconvjax.engine.comb import comb
 from deconvjax.engine.problem import Problem
 
-FORWARD = ("convolution", "columns", "blocks", "tapsum", "banded", "fourier", "dense", "library", "direct")
-GRADIENT = ("shifted", "gram", "library", "columns", "taps", "tiles", "rows", "banded", "fourier", "dense", "direct")
+FORWARD = (
+    "convolution", "columns", "blocks", "tapsum", "banded", "bandrows", "fourier", "dense", "library", "triton",
+    "direct",
+)  # fmt: skip
+GRADIENT = (
+    "shifted", "whole", "gram", "library", "columns", "taps", "tiles", "by_axis", "rows", "banded", "bandrows",
+    "fourier", "dense", "direct",
+)  # fmt: skip
 
 
 def feasible(name: str, p: Problem) -> bool:
@@ -46,12 +56,14 @@ def feasible(name: str, p: Problem) -> bool:
             return library.fits(spec, p.depthwise) and math.prod(comb(a).width for a in spec.axes) <= 16384
         if name == "tapsum":
             return p.depthwise and tapsum.fits(spec)
-        if name == "banded":
+        if name in ("banded", "bandrows"):
             return banded.fits(spec)
+        if name == "triton":
+            return p.triton and p.depthwise and p.small and p.dtype == np.float32 and triton.fits(spec)
         if name == "fourier":
             return fourier.fits(spec) and p.dtype.kind in "fc"
         return name == "direct"
-    if name in ("shifted", "gram"):
+    if name in ("shifted", "whole", "gram"):
         return sides.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 64
     if name == "library":
         return library.fits_gradient(spec, p.depthwise, p.batch) and (p.depthwise or spec.axes[-1].window <= 64)
@@ -59,11 +71,11 @@ def feasible(name: str, p: Problem) -> bool:
         return math.prod(spec.window) <= 256
     if name == "columns":
         return columns.fits_gradient(spec) and math.prod(spec.window) <= 512
-    if name == "tiles":
+    if name in ("tiles", "by_axis"):
         return p.depthwise and tiles.fits_gradient(spec)
     if name == "rows":
         return p.depthwise and rows.fits_gradient(spec)
-    if name == "banded":
+    if name in ("banded", "bandrows"):
         return banded.fits_gradient(spec)
     if name == "fourier":
         return fourier.fits_gradient(spec) and p.dtype.kind in "fc"
@@ -78,25 +90,5 @@ def candidates(p: Problem) -> list[str]:
 def pick(p: Problem, platform: str) -> str:
     """The rule's choice for a normalised problem."""
     able = candidates(p)
-    order = (*rule_onednn.prefer(p), *rule_cpu.prefer(p)) if platform == "cpu" else _accelerator(p)
+    order = (*rule_onednn.prefer(p), *rule_cpu.prefer(p)) if platform == "cpu" else rule_gpu.prefer(p)
     return next(name for name in (*order, *able) if name in able)
-
-
-def _accelerator(p: Problem) -> tuple[str, ...]:
-    """cuDNN reads `direct`: base dilation with a reversed kernel is backward-data, a dilated window is its W."""
-    spec = p.spec
-    if p.kind == "F":
-        if p.depthwise:
-            long = len(spec.axes) == 1 and tapsum.terms(spec) > 64
-            return ("banded", "tapsum") if long else ("tapsum", "convolution", "fourier")
-        if p.groups > 1 and any(a.up > 1 for a in spec.axes):
-            return ("convolution", "columns")
-        if p.dtype.kind in "iuc":
-            return ("columns", "blocks")
-        both = any(a.up > 1 for a in spec.axes) and any(a.down > 1 or a.dilation > 1 for a in spec.axes)
-        return ("convolution",) if both else ("direct",)
-    if p.depthwise:
-        return ("banded", "taps") if spec.scalar and len(spec.axes) == 1 else ("taps", "rows")
-    if p.dtype.kind in "iuc" or p.groups > 1 or any(a.up > 1 for a in spec.axes):
-        return ("taps", "shifted")
-    return ("direct",)

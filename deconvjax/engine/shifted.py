@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array, lax
 
 from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.products import dot
 from deconvjax.engine.sides import Side, split, unfolded
 from deconvjax.engine.spec import Shape, Spec
 
@@ -26,15 +27,22 @@ LEAST = 1 << 20  # bytes that are not worth cutting
 COPY = 18  # multiply-adds in the time of one number copied
 
 
-def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
-    """W."""
+def whole(x: Array, y: Array, spec: Spec) -> Array:
+    """W as one product, for accelerators."""
+    return taps_gradient(x, y, spec, 0)
+
+
+def taps_gradient(x: Array, y: Array, spec: Spec, most: int = PIECE) -> Array:
+    """W; `most` bytes of operands in one product, 0 for all."""
     groups = spec.groups or 1
     cin, cout = x.shape[-1] // groups, y.shape[-1] // groups
     sides = split(spec, cin, cout, COPY)
     shifts, places = math.prod(s.shifts for s in sides), math.prod(len(s.places) for s in sides)
-    budget = min(PIECE, max(LEAST, (x.size + y.size) * x.dtype.itemsize))
-    per_term = groups * (cin * places + cout * shifts) * x.dtype.itemsize
-    images, rows = piece(x.shape[0], [s.count for s in sides], max(1, budget // per_term))
+    images, rows = x.shape[0], sides[0].count
+    if most:
+        budget = min(most, max(LEAST, (x.size + y.size) * x.dtype.itemsize))
+        per_term = groups * (cin * places + cout * shifts) * x.dtype.itemsize
+        images, rows = piece(x.shape[0], [s.count for s in sides], max(1, budget // per_term))
     batches, strips = -(-x.shape[0] // images), -(-sides[0].count // rows)
     counts = (rows, *[s.count for s in sides[1:]])
 
@@ -55,7 +63,7 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
         for g in range(groups):
             left = _shifts(ys[g * cout : (g + 1) * cout], sides, counts)
             right = _windows(xs[..., g * cin : (g + 1) * cin], sides, counts)
-            parts.append(lax.dot_general(left, right, (((1,), (0,)), ((), ())), precision=spec.precision))
+            parts.append(dot(left, right, (((1,), (0,)), ((), ())), spec.precision))
         return jnp.stack(parts) if groups > 1 else parts[0][None]
 
     if batches * strips == 1:

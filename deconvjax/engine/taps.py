@@ -16,7 +16,7 @@ from jax import Array, lax
 
 from deconvjax.axis import Axis
 from deconvjax.engine.layout import fit, window_slices
-from deconvjax.engine.products import grouped
+from deconvjax.engine.products import dot, grouped
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
@@ -106,6 +106,6 @@ def _correlate(turned: Array, xs: Array, spec: Spec) -> Array:
     groups = turned.shape[0]
     flat = grouped(xs.reshape(-1, xs.shape[-1]), groups)
     if groups == 1:
-        return lax.dot_general(turned[0], flat[:, 0], (((1,), (0,)), ((), ())), precision=spec.precision).T
-    k = lax.dot_general(turned, flat, (((2,), (0,)), ((0,), (1,))), precision=spec.precision)
+        return dot(turned[0], flat[:, 0], (((1,), (0,)), ((), ())), spec.precision).T
+    k = dot(turned, flat, (((2,), (0,)), ((0,), (1,))), spec.precision)
     return k.transpose(2, 0, 1).reshape(xs.shape[-1] // groups, -1)

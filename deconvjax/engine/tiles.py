@@ -9,13 +9,14 @@ caches, by all cores. A loop over rows (`rows`) keeps its sums in memory instead
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
 from jax import Array, lax
 
 from deconvjax.axis import Axis
-from deconvjax.engine.layout import fit, window_slices
+from deconvjax.engine.layout import Widths, fit, padded, window_slices
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Shape, Spec
 
@@ -71,17 +72,27 @@ def filled(spec: Spec) -> float:
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    return by_channel(_depthwise, x, y, spec)
+    return by_channel(partial(_depthwise, pad=fit, added=_added), x, y, spec)
 
 
-def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
+def by_axis(x: Array, y: Array, spec: Spec) -> Array:
+    """W as accelerators like it: padding inside the loop, then one sum per axis, each over neighbours in memory.
+
+    A sum over axes that lie apart makes XLA write the loop's result transposed, in many kernels.
+    """
+    return by_channel(partial(_depthwise, pad=padded, added=_added_by_axis), x, y, spec)
+
+
+def _depthwise(
+    x: Array, y: Array, spec: Spec, pad: Callable[[Array, Widths], Array], added: Callable[[Array, Shape], Array]
+) -> Array:
     tile = _tile(spec)
     tiles = _tiles(spec, tile)
     axes, rank, channels = spec.axes, len(spec.axes), x.shape[-1]
     places = [n * t for n, t in zip(tiles, tile, strict=True)]
     wanted = [_wanted(a, n, t) for a, n, t in zip(axes, tiles, tile, strict=True)]
-    x = fit(x, [(a.lo, n - a.lo - a.size) for a, n in zip(axes, wanted, strict=True)])
-    y = fit(y, [(0, n - a.out) for a, n in zip(axes, places, strict=True)])
+    x = pad(x, [(a.lo, n - a.lo - a.size) for a, n in zip(axes, wanted, strict=True)])
+    y = pad(y, [(0, n - a.out) for a, n in zip(axes, places, strict=True)])
     y = y.reshape(y.shape[0], *[n for pair in zip(tiles, tile, strict=True) for n in pair], channels)
     split = [n for q, t, a in zip(tiles, tile, axes, strict=True) for n in (q, t * a.down)]
     read, ones = [n * a.down for n, a in zip(places, axes, strict=True)], [1] * (2 * rank)
@@ -93,7 +104,7 @@ def _depthwise(x: Array, y: Array, spec: Spec) -> Array:
         part = window_slices(part.reshape(x.shape[0], *split, channels), [0] * (2 * rank), window, steps)
         place = window_slices(y, [n for r in at for n in (0, r)], [n for q in tiles for n in (q, 1)], ones)
         terms.append(part * place)
-    return _added(_pairwise(terms), (0, *range(1, 2 * rank, 2)))  # (B, tiles, window, tiles, window, …, C)
+    return added(_pairwise(terms), (0, *range(1, 2 * rank, 2)))  # (B, tiles, window, tiles, window, …, C)
 
 
 def _pairwise(terms: list[Array]) -> Array:
@@ -113,3 +124,10 @@ def _added(z: Array, axes: Shape) -> Array:
     if many:
         z = lax.optimization_barrier(lax.rev(z, many[:1]))
     return z.sum(axes).astype(z.dtype)
+
+
+def _added_by_axis(z: Array, axes: Shape) -> Array:
+    """The sum over `axes`, the last one first; the images with the first of them, beside which they lie."""
+    for a in reversed(axes[2:]):
+        z = lax.optimization_barrier(z).sum(a)
+    return lax.optimization_barrier(z).sum(axes[:2]).astype(z.dtype)

@@ -10,8 +10,9 @@ from importlib import import_module
 import numpy as np
 
 NAMES = (
-    *("banded", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram", "layout"),
-    *("library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum", "tiles"),
+    *("banded", "bandrows", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram"),
+    *("layout", "library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum"),
+    "tiles",
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 ONEDNN = import_module("deconvjax.engine.onednn")
@@ -84,9 +85,13 @@ def _dot_general(a, b, dimensions, precision=None):
 
 def _convolution(
     x, k, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None,
-    feature_group_count=1, precision=None,
+    feature_group_count=1, batch_group_count=1, precision=None,
 ):  # fmt: skip
-    """b01f_01io->b01f from its definition, one tap at a time."""
+    """b01f_01io->b01f from its definition, one tap at a time; groups of the batch each with their own outputs."""
+    if batch_group_count > 1:
+        pairs = zip(np.split(x, batch_group_count), np.split(k, batch_group_count, -1), strict=True)
+        more = (window_strides, padding, lhs_dilation, rhs_dilation)
+        return np.concatenate([_convolution(a, b, *more) for a, b in pairs], -1).view(Array)
     rank = x.ndim - 2
     lhs, rhs = lhs_dilation or [1] * rank, rhs_dilation or [1] * rank
     pads = [(0, 0)] * rank if padding == "VALID" else padding
@@ -188,6 +193,7 @@ lax = types.SimpleNamespace(
     full_like=lambda a, value, shape: np.full(shape, value, a.dtype).view(Array),
     dot_general=_dot_general,
     conv_general_dilated=_convolution,
+    Precision=types.SimpleNamespace(HIGHEST=None),
     ConvDimensionNumbers=lambda *a: a,
     slice=_static_slice,
     gather=_gather,

@@ -16,13 +16,13 @@ from tests.engine.numpy_backend import array, numpy_backend
 STAGES = 5000
 
 
-def run(seed, strategy=None, dtype=np.float64, onednn=False, **limits):
+def run(seed, strategy=None, dtype=np.float64, onednn=False, platform="cpu", **limits):
     """F, T and W of one random stage against the oracle; with oneDNN only what it is given is checked, not the call."""
     dtype = np.float32 if onednn else dtype
     spec, x, k, y = oracle.random_stage(seed, **limits)
     x, k, y = (a.astype(dtype) for a in (x, k, y))
     tolerance = {"rtol": 0, "atol": 1e-9 if strategy in (None, "fourier") else 0}
-    static = {"spec": spec.normal, "strategy": strategy, "target": lower.Target("cpu", onednn)}
+    static = {"spec": spec.normal, "strategy": strategy, "target": lower.Target(platform, onednn)}
     got = lower.stage(array(x), array(k), **static)
     np.testing.assert_allclose(got, oracle.stage(x, k, spec), **tolerance, err_msg=f"F {seed} {spec}")
     got = lower.transpose(array(y), array(k), **static)
@@ -38,18 +38,20 @@ def test_the_rule(part):
         for seed in range(part * STAGES // 5, (part + 1) * STAGES // 5):
             run(seed)
             run(seed, onednn=True)
+            run(seed, platform="cuda")
+            run(seed, platform="cuda", dtype=np.float32)  # where products may use tensor cores
 
 
-@pytest.mark.parametrize("strategy", sorted({*rule.FORWARD, *rule.GRADIENT}))
+@pytest.mark.parametrize("strategy", sorted({*rule.FORWARD, *rule.GRADIENT} - {"triton"}))
 def test_every_strategy(strategy):
     """Also where the rule would choose another; a strategy that cannot run a stage is not counted."""
-    limits = {"groups": (None,), "ranks": (1,)} if strategy == "banded" else {}
+    limits = {"groups": (None,), "ranks": (1,)} if strategy in ("banded", "bandrows") else {}
     limits = {"groups": (None,)} if strategy == "fourier" else limits
-    if strategy in ("rows", "tapsum", "tiles"):
+    if strategy in ("rows", "tapsum", "tiles", "by_axis"):
         limits = {"depthwise": True}
     if strategy == "dense":
         limits = {"groups": (2, 3)}
-    if strategy in ("rows", "tiles", "shifted", "gram"):
+    if strategy in ("rows", "tiles", "by_axis", "shifted", "whole", "gram"):
         limits |= {"up": 1}
     onednn = strategy in ("library", "gram")
     dtype = np.dtype(np.float32 if onednn else np.float64)

@@ -1,0 +1,136 @@
+"""`triton`: enlargement of channels that do not mix, as one kernel of this project's own for NVIDIA's GPUs.
+
+    y[m*phases + r - skip] = sum_w comb_taps(k)[w, r] x[m + w*grid - pad]
+
+One program takes a piece of a row of results, all combs of the last axis and all channels as they lie in memory, and
+the rows of all combs of the other axis, for `ROWS` neighbouring rows of x: so each tap is read once for `ROWS` results
+and each sample of x once for all combs. XLA's loop computes where a number lies, and reads it, anew for every result.
+
+The kernel is Pallas's, compiled by Triton. It is called where it was run: one NVIDIA GPU of compute capability 8 or
+later, programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns it off.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from functools import lru_cache, reduce
+from operator import add
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from deconvjax.axis import Axis
+from deconvjax.engine.comb import Comb, comb
+from deconvjax.engine.layout import comb_taps
+from deconvjax.engine.spec import Spec
+
+BLOCK = 256  # results of a row in one program
+WARPS = 4
+ROWS = 4  # of x in one program
+TERMS = 16  # summands of one result
+HELD = 64  # taps that a thread keeps: combs of the outer axis beyond which they are split among programs
+OLDEST = 8.0  # compute capability
+
+
+def fits(spec: Spec) -> bool:
+    """Scalar or depthwise stages (checked on the shapes) that enlarge one or two axes and stride none."""
+    combs = [comb(a) for a in spec.axes]
+    if len(combs) not in (1, 2) or any(c.step > 1 for c in combs):
+        return False
+    return math.prod(c.phases for c in combs) > 1 and math.prod(c.width for c in combs) <= TERMS
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether this process has a GPU for it."""
+    if os.environ.get("DECONVJAX_TRITON") == "0":
+        return False
+    try:
+        import jax.experimental.pallas.triton
+
+        found = jax.devices("cuda")
+    except (ImportError, RuntimeError):
+        return False
+    return all(float(d.compute_capability) >= OLDEST for d in found)
+
+
+def usable(context: Any) -> bool:
+    """Whether a program that is being lowered may hold the kernel: for one GPU here, not to be exported."""
+    module = context.module_context
+    devices = getattr(module.axis_context, "num_devices", None)
+    exported = getattr(module.lowering_parameters, "for_export", True)
+    return devices == 1 and not exported and available()
+
+
+def stage(x: Array, taps: Array, spec: Spec, interpret: bool = False) -> Array:
+    """F; `interpret` runs the kernel's Python without a GPU."""
+    kernel = taps[..., None] if spec.scalar else taps.reshape(*spec.window, -1)
+    many = 1 if spec.scalar else taps.shape[-1] // x.shape[-1]
+    if many > 1:  # group-major: channel c feeds outputs c*many ... c*many + many - 1
+        x = jnp.repeat(x, many, axis=-1)
+    combs = [comb(a) for a in spec.axes]
+    if len(combs) == 1:
+        combs, x, kernel = [comb(Axis(1, 1)), *combs], x[:, None], kernel[None]
+    y = _enlarged(x, comb_taps(kernel, combs), combs, interpret)
+    return y.reshape(x.shape[0], *spec.out, x.shape[-1])
+
+
+def _enlarged(x: Array, kernel: Array, combs: list[Comb], interpret: bool) -> Array:
+    """(B, size, size, C), (width, phases, width, phases, C or 1) -> (B, out * out * C)."""
+    from jax.experimental import pallas
+    from jax.experimental.pallas import triton
+
+    a, b = combs
+    batch, channels, wide = x.shape[0], x.shape[-1], kernel.shape[-1]
+    line = b.out * channels  # numbers in one row of results
+    terms = a.width * b.width
+    split = -(-a.phases * terms // HELD)  # programs that share the combs of the outer axis
+    share, strips = -(-a.phases // split), -(-a.count // ROWS)
+
+    def program(x_ref: Any, taps_ref: Any, y_ref: Any) -> None:
+        at = pallas.program_id(0) * BLOCK + jnp.arange(BLOCK)
+        inside = at < line
+        place, channel = at // channels, at % channels
+        column, phase = (place + b.skip) // b.phases, (place + b.skip) % b.phases
+        rest = pallas.program_id(1)
+        part, rest = rest % split, rest // split
+        strip, image = rest % strips, rest // strips
+
+        def tap(r: Any, v: int, w: int) -> Array:
+            where = (((v * a.phases + r) * b.width + w) * b.phases + phase) * wide + (channel if wide > 1 else 0)
+            return triton.load(taps_ref.at[where], mask=inside & (r < a.phases), other=0).astype(jnp.float32)
+
+        def sample(n: Any, v: int, w: int) -> Array:
+            row, place = n + v * a.grid - a.pad, column + w * b.grid - b.pad
+            there = inside & (row >= 0) & (row < a.size) & (place >= 0) & (place < b.size)
+            where = ((image * a.size + row) * b.size + place) * channels + channel
+            return triton.load(x_ref.at[where], mask=there, other=0).astype(jnp.float32)
+
+        window = [(v, w) for v in range(a.width) for w in range(b.width)]
+        held = [[tap(part * share + i, v, w) for v, w in window] for i in range(share)]
+        for k in range(ROWS):
+            n = strip * ROWS + k
+            read = [sample(n, v, w) for v, w in window]
+            for i in range(share):
+                r = part * share + i
+                row = n * a.phases + r - a.skip
+                total = reduce(add, [t * s for t, s in zip(held[i], read, strict=True)])
+                there = inside & (r < a.phases) & (row >= 0) & (row < a.out)
+                triton.store(y_ref.at[(image * a.out + row) * line + at], total.astype(x.dtype), mask=there)
+
+    anywhere = pallas.BlockSpec(memory_space=pallas.ANY)
+    options: Any = triton.CompilerParams(num_warps=WARPS, num_stages=1)
+    run = pallas.pallas_call(
+        program,
+        out_shape=jax.ShapeDtypeStruct((batch * a.out * line,), x.dtype),
+        grid=(-(-line // BLOCK), batch * strips * split),
+        in_specs=[anywhere, anywhere],
+        out_specs=anywhere,
+        interpret=interpret,
+        name="enlarged",
+        compiler_params=None if interpret else options,
+    )
+    return run(x.reshape(-1), kernel.reshape(-1))
