@@ -28,11 +28,12 @@ def main() -> None:
     parser.add_argument("--merge", action="store_true", help="with --only: rows go into the results that are there")
     parser.add_argument("--part", default="1/1", help="I/N: the I-th of N parts, merged into the results")
     parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--every", action="store_true", help="on a GPU: every strategy beside the rule's choice")
     options = parser.parse_args()
     if options.platform == "gpu":
         from benchmarks.gpu import main as gpu
 
-        gpu(options.only)
+        gpu(options.only, options.every)
         return
     keep_memory()
     jax.config.update("jax_platforms", "cpu")

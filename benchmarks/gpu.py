@@ -3,7 +3,7 @@
 float32 in full precision, float32 by tensor cores (TF32, JAX's default) and bfloat16, against stock JAX and torch
 (cuDNN, channels last, its own search for the fastest algorithm). Each row gives the time of its kernels, the time of a
 call, and the fraction that it reaches of the nearer ceiling: its bytes at the rate of a long copy, or its multiply-adds
-at that of a large matrix product, both measured in the same run.
+at that of a large matrix product, both measured in the same run. `--every` times all strategies, too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from benchmarks.filters import bilinear, enlarge, stock_filter
 from benchmarks.peers import COLUMNS, ours, stock, stock_taps
 from benchmarks.programs import alone
 from deconvjax import engine
-from deconvjax.engine import Spec, cost
+from deconvjax.engine import Spec, cost, rule, triton
+from deconvjax.engine.problem import Problem, normalised
 
 MODES = {"float32": ("float32", "highest"), "tf32": ("float32", "tensorfloat32"), "bfloat16": ("bfloat16", "default")}
+SERIAL = {"rows", "tiles", "shifted"}  # loops for the cores of a CPU
 SLOW = 0.05  # seconds: a call that takes longer is traced no more
 
 
@@ -46,8 +48,8 @@ class Job:
     compiled: dict[str, Any] = field(default_factory=dict)
 
 
-def layer_jobs(layer: cases.Layer, mode: str) -> Iterator[Job]:
-    """Forward, both gradients, and in full precision the training step."""
+def layer_jobs(layer: cases.Layer, mode: str, every: bool) -> Iterator[Job]:
+    """Forward, both gradients, and in full precision the training step; with `every` strategy by itself."""
     dtype = jnp.dtype(MODES[mode][0])
     x, taps, ct = layer.data()
     args = tuple(jnp.asarray(a, dtype) for a in (x, taps, ct))
@@ -58,15 +60,28 @@ def layer_jobs(layer: cases.Layer, mode: str) -> Iterator[Job]:
     kinds = dict(zip(COLUMNS, "TFW" if up else "FTW", strict=False))
     calls = gpu_torch.layer_calls(layer, mode, x, taps, ct)
     for column in COLUMNS if mode == "float32" else COLUMNS[:3]:
-        strategy = ""
+        strategy, programs = "", {"ours": (alone(ours(layer), column), args)}
         if column in kinds:
             shape = (layer.batch, *spec.size, fine)
             strategy = engine.choose(spec, kinds[column], shape, dtype, "cuda", channels_out=coarse)
-        programs = {"ours": (alone(ours(layer), column), args)}
+            number = np.dtype("float32") if dtype.itemsize == 2 else dtype
+            problem = Problem(spec.normal, kinds[column], layer.batch, fine, coarse, number, triton=triton.available())
+            for name in set(rule.candidates(normalised(problem))) - SERIAL if every else ():
+                programs[name] = (_forced(name, alone(ours(layer), column)), args)
         if "lax" in stock(layer):
             programs["lax"] = (alone(stock(layer)["lax"], column), theirs)
         many = 3 if column == "step" else 1
         yield Job(layer.name, column, mode, (many * floor[0], many * floor[1]), strategy, programs, calls.get(column))
+
+
+def _forced(name: str, program: Callable) -> Callable:
+    """The program with one strategy wherever it can run."""
+
+    def run(*args: Array) -> object:
+        with engine.strategy(name):
+            return program(*args)
+
+    return run
 
 
 def filter_jobs(case: cases.Filter) -> Iterator[Job]:
@@ -107,9 +122,9 @@ def resize_jobs(case: cases.Resize) -> Iterator[Job]:
         yield Job(case.name, column, "float32", floor, strategy, programs, calls.get(column))
 
 
-def jobs(mode: str, only: str) -> list[Job]:
+def jobs(mode: str, only: str, every: bool) -> list[Job]:
     """All rows of one mode whose name contains `only`."""
-    found = [j for c in cases.LAYERS if only in c.name for j in layer_jobs(c, mode)]
+    found = [j for c in cases.LAYERS if only in c.name for j in layer_jobs(c, mode, every)]
     if mode == "float32":
         found += [j for c in cases.FILTERS if only in c.name for j in filter_jobs(c)]
         found += [j for c in cases.RESIZES if only in c.name for j in resize_jobs(c)]
@@ -145,7 +160,10 @@ def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
     records = []
     for index, job in enumerate(found):
         record: dict = {"row": job.row, "mode": job.mode, "column": job.column, "strategy": job.strategy}
-        for name in job.compiled:
+        others = {n: device[f"{n}{index}"] * 1e6 for n in job.compiled if n not in ("ours", "lax")}
+        if others:
+            record["strategies_us"] = dict(sorted(others.items(), key=lambda item: item[1]))
+        for name in {"ours", "lax"} & set(job.compiled):
             record |= {f"{name}_us": device[f"{name}{index}"] * 1e6, f"{name}_call_us": host[f"{name}{index}"] * 1e6}
         if job.torch is not None:
             kernels, call = gpu_torch.timed(job.torch, of_torch, on_host)
@@ -186,7 +204,7 @@ def ceilings() -> dict[str, float]:
     return found
 
 
-def main(only: str = "", modes: tuple[str, ...] = tuple(MODES)) -> None:
+def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MODES)) -> None:
     """Measure everything mode by mode and write results/gpu.md after each; or say that there is no GPU."""
     try:
         device = jax.devices("gpu")[0]
@@ -199,7 +217,7 @@ def main(only: str = "", modes: tuple[str, ...] = tuple(MODES)) -> None:
     records: list[dict] = []
     for mode in modes:
         with jax.default_matmul_precision(MODES[mode][1]):
-            found = jobs(mode, only)
+            found = jobs(mode, only, every)
             compile_all(found)
         print(f"{mode}: {len(found)} compiled after {time.perf_counter() - start:.0f} s", flush=True)
         records += measure(found, limits)
@@ -208,6 +226,3 @@ def main(only: str = "", modes: tuple[str, ...] = tuple(MODES)) -> None:
         gpu_report.write(records, device.device_kind, limits, merge=bool(only))
     print(f"{time.perf_counter() - start:.0f} s")
 
-
-if __name__ == "__main__":
-    main(*sys.argv[1:2], *[tuple(a.split(",")) for a in sys.argv[2:3]])

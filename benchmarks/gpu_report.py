@@ -8,53 +8,64 @@ from benchmarks.report import RESULTS, versions
 from benchmarks.runner import geometric_mean
 
 KEYS = ("row", "mode", "column")
+SLACK = 1.15  # the rule's choice is off where another strategy is faster by more
 
 
 def line(r: dict) -> str:
     """One record as it comes."""
-    ratios = [f"{peer} {r[f'{peer}_us'] / r['ours_us']:.2f}x" for peer in ("lax", "torch") if f"{peer}_us" in r]
-    return f"{r['mode']:8s} {r['row']:44s} {r['column']:10s} {r['strategy']:12s} {r['ours_us']:8.1f} us  " + "  ".join(
-        [*ratios, f"{100 * r['of_ceiling']:.0f} % of {r['ceiling']}", f"call {r['ours_call_us']:.0f} us"]
-    )
+    peers = [p for p in ("lax", "torch") if f"{p}_us" in r]
+    ratios = [f"{p} {r[f'{p}_us'] / r['ours_us']:.2f}x" for p in peers] if "ours_us" in r else []
+    text = f"{r['mode']:8s} {r['row']:44s} {r['column']:10s} {r['strategy']:12s} {r.get('ours_us', 0):8.1f} us  "
+    return text + "  ".join([*ratios, _ceiling(r), *[f"{n} {t:.1f}" for n, t in r.get("strategies_us", {}).items()]])
 
 
-def read() -> list[dict]:
+def read() -> dict:
     """What is there."""
     file = RESULTS / "gpu.json"
-    return json.loads(file.read_text())["records"] if file.exists() else []
+    return json.loads(file.read_text()) if file.exists() else {"records": []}
 
 
 def summary(records: list[dict]) -> list[str]:
-    """Geometric mean and worst row per mode, column and peer."""
+    """Geometric mean and worst row per mode, column and peer; and how often the rule's choice is off."""
     lines = ["| mode | column | against | rows | geometric mean | worst row |", "|---|---|---|---|---|---|"]
     for mode in dict.fromkeys(r["mode"] for r in records):
         for column in dict.fromkeys(r["column"] for r in records):
             for peer in ("lax", "torch"):
-                mine = [r for r in records if (r["mode"], r["column"]) == (mode, column) and f"{peer}_us" in r]
-                if mine:
-                    found = [(r[f"{peer}_us"] / r["ours_us"], r["row"]) for r in mine]
+                mine = [r for r in records if (r["mode"], r["column"]) == (mode, column)]
+                both = [r for r in mine if {f"{peer}_us", "ours_us"} <= set(r)]
+                found = [(r[f"{peer}_us"] / r["ours_us"], r["row"]) for r in both]
+                if found:
                     mean, (worst, row) = geometric_mean([v for v, _ in found]), min(found)
-                    lines.append(f"| {mode} | {column} | {peer} | {len(mine)} | {mean:.2f} | {worst:.2f} ({row}) |")
+                    lines.append(f"| {mode} | {column} | {peer} | {len(found)} | {mean:.2f} | {worst:.2f} ({row}) |")
+    judged = [r for r in records if "ours_us" in r and r.get("strategies_us")]
+    off = [r for r in judged if r["ours_us"] > SLACK * min(r["strategies_us"].values())]
+    if judged:
+        text = f"The rule's choice is more than 15 % off the fastest strategy measured on {len(off)} of {len(judged)}"
+        names = [f"{r['row']}, {r['mode']} {r['column']}" for r in off]
+        lines += ["", text + (": " + "; ".join(names) if off else "") + "."]
     return lines
 
 
-def markdown(records: list[dict], device: str, limits: dict[str, float]) -> str:
+def markdown(body: dict) -> str:
     """Everything as tables."""
+    limits, records = body["ceilings"], body["records"]
     rates = ", ".join(f"{m} {2 * v / 1e12:.0f} TFLOP/s" for m, v in limits.items() if m != "copy")
     text = [
-        f"# Benchmarks on a GPU: {device}",
+        f"# Benchmarks on a GPU: {body['device']}",
         "",
-        ", ".join(f"{k} {v}" for k, v in versions().items() if k != "allocator") + ".",
+        ", ".join(f"{k} {v}" for k, v in body["versions"].items() if k != "allocator") + ".",
+        *([] if "note" not in body else ["", body["note"]]),
         "",
         f"Ceilings, measured in the same run: a copy of 1 GiB {limits['copy'] / 1e9:.0f} GB/s; products {rates}.",
         "",
         "`us` is the time of a call's kernels on the GPU, in microseconds; `x` columns are peer's over ours: above 1,",
         "ours is faster. `ceiling` is the fraction reached of the nearer one. `call` is the time per call of many in a",
         "row, the host's work included: ours and torch's. `memory` is temporary memory over inputs plus outputs.",
+        "`measured` lists strategies by themselves.",
         "",
         *summary(records),
     ]
-    heads = ["row", "strategy", "us", "lax x", "torch x", "ceiling", "call us", "torch call us", "memory"]
+    heads = ["row", "strategy", "us", "lax x", "torch x", "ceiling", "call us", "torch call us", "memory", "measured"]
     for mode in dict.fromkeys(r["mode"] for r in records):
         for column in dict.fromkeys(r["column"] for r in records if r["mode"] == mode):
             text += ["", f"## {mode}: {column}", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
@@ -64,21 +75,25 @@ def markdown(records: list[dict], device: str, limits: dict[str, float]) -> str:
     return "\n".join(text) + "\n"
 
 
+def _ceiling(r: dict) -> str:
+    return f"{100 * r['of_ceiling']:.0f} % {r['ceiling']}" if "of_ceiling" in r else ""
+
+
 def _cells(r: dict) -> list[str]:
-    ratio = lambda peer: f"{r[f'{peer}_us'] / r['ours_us']:.2f}" if f"{peer}_us" in r else ""  # noqa: E731
-    call = f"{r['torch_call_us']:.0f}" if "torch_call_us" in r else ""
-    nearer = f"{100 * r['of_ceiling']:.0f} % {r['ceiling']}"
-    cells = [r["row"], r["strategy"], f"{r['ours_us']:.1f}", ratio("lax"), ratio("torch"), nearer]
-    return [*cells, f"{r['ours_call_us']:.0f}", call, f"{r['memory']:.2f}"]
+    number = lambda key, digits: f"{r[key]:.{digits}f}" if key in r else ""  # noqa: E731
+    ratio = lambda p: f"{r[f'{p}_us'] / r['ours_us']:.2f}" if {f"{p}_us", "ours_us"} <= set(r) else ""  # noqa: E731
+    others = ", ".join(f"{n} {t:.1f}" for n, t in r.get("strategies_us", {}).items())
+    cells = [r["row"], r["strategy"], number("ours_us", 1), ratio("lax"), ratio("torch"), _ceiling(r)]
+    return [*cells, number("ours_call_us", 0), number("torch_call_us", 0), number("memory", 2), others]
 
 
 def write(records: list[dict], device: str, limits: dict[str, float], merge: bool) -> None:
     """results/gpu.json and results/gpu.md; `merge` keeps rows that were not measured now."""
     if merge:
         fresh = {tuple(r[k] for k in KEYS): r for r in records}
-        kept = [fresh.pop(tuple(r[k] for k in KEYS), r) for r in read()]
+        kept = [fresh.pop(tuple(r[k] for k in KEYS), r) for r in read()["records"]]
         records = [*kept, *fresh.values()]
     RESULTS.mkdir(exist_ok=True)
     body = {"device": device, "versions": versions(), "ceilings": limits, "records": records}
     (RESULTS / "gpu.json").write_text(json.dumps(body, indent=1) + "\n")
-    (RESULTS / "gpu.md").write_text(markdown(records, device, limits))
+    (RESULTS / "gpu.md").write_text(markdown(body))

@@ -17,8 +17,8 @@ MANY = 4  # results per channel from which on they are a product
 SUMS = 192  # taps of one signal up to which their sum is faster than transforms
 SPREAD = 512  # the same of the taps' gradient
 RATES = 32  # combs or steps of resampling, of which each result reads few of its neighbours' samples
-CUDNN = 3  # taps per axis up to which it has kernels for the gradient of channels that do not mix
-LONG = 8  # stride from which on windows are so long that cuDNN has no fast method
+CUDNN = 5  # taps per axis up to which it has kernels for the gradient of channels that do not mix
+LONG = 16  # stride from which on windows are so long that cuDNN has no fast method
 FEW = 16  # channels too few for tensor cores
 GROUPS = 8  # groups that are worth multiplying zeros for
 COPIES = 3  # of input and result: more is not gathered
@@ -59,12 +59,14 @@ def _sums_gradient(p: Problem) -> tuple[str, ...]:
 
 def _products(p: Problem) -> tuple[str, ...]:
     combs = [comb(a) for a in p.spec.axes]
-    phases, step = math.prod(c.phases for c in combs), max((c.step for c in combs), default=1)
-    if p.exact or phases > 1 < p.groups or step >= LONG or phases >= LONG**2:
+    phases = math.prod(c.phases for c in combs)
+    changed = any(c.phases * c.step > 1 for c in combs)
+    long = max((max(c.phases, c.step) for c in combs), default=1) >= LONG
+    if p.exact or long or phases > 1 < p.groups or (changed and len(combs) == 3):
         return _gathered(p, combs)
     if phases == 1:
         return ("direct",)
-    if len(combs) > 2 or any(c.step > 1 for c in combs) or any(a.dilation > 1 for a in p.spec.axes):
+    if any(c.step > 1 for c in combs) or any(a.dilation > 1 for a in p.spec.axes):
         return ("convolution",)
     if all(c.width == 1 for c in combs) or min(p.cin, p.cout) < FEW:
         return _gathered(p, combs)
@@ -80,7 +82,8 @@ def _gathered(p: Problem, combs: list[Comb]) -> tuple[str, ...]:
     gathered, scattered = width * p.cin, near * phases * p.cout
     count = math.prod(c.count for c in combs)
     kept = math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout
-    both = ("blocks", "columns") if scattered < gathered and filled > 0.7 else ("columns", "blocks")
+    added = len(combs) == 1 or (scattered < gathered and filled > 0.7)
+    both = ("blocks", "columns") if added else ("columns", "blocks")
     if count * min(gathered, scattered) > COPIES * kept and p.dtype.kind == "f":
         grouped = ("dense",) if 1 < p.groups <= GROUPS and phases == 1 else ()
         return (*grouped, "convolution" if phases > 1 else "direct")
@@ -92,8 +95,9 @@ def _products_gradient(p: Problem) -> tuple[str, ...]:
     if p.dtype.kind in "iuc" or any(a.up > 1 for a in spec.axes):
         return ("whole", "taps")
     step = max((a.down for a in spec.axes), default=1)
-    if p.cin == 1:
+    if p.cin == 1 and p.cout > MANY:
         return ("columns", "whole") if step < LONG else ("whole", "columns")
     if p.groups > 1:
         return ("dense", "whole") if p.groups <= GROUPS else ("whole", "taps")
-    return ("whole", "direct") if step >= LONG or (p.exact and step > 1) else ("direct",)
+    products = step >= LONG or (step > 1 and (p.exact or len(spec.axes) != 2))
+    return ("whole", "direct") if products else ("direct",)

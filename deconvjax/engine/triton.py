@@ -3,11 +3,12 @@
     y[m*phases + r - skip] = sum_w comb_taps(k)[w, r] x[m + w*grid - pad]
 
 One program takes a piece of a row of results, all combs of the last axis and all channels as they lie in memory, and
-the rows of all combs of the other axis, for `ROWS` neighbouring rows of x: so each tap is read once for `ROWS` results
-and each sample of x once for all combs. XLA's loop computes where a number lies, and reads it, anew for every result.
+the rows of all combs of the other axis: so each sample of x is read once for all of these, and it is found once where
+it lies. XLA's loop finds and reads it anew for every result.
 
-The kernel is Pallas's, compiled by Triton. It is called where it was run: one NVIDIA GPU of compute capability 8 or
-later, programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns it off.
+The kernel is Pallas's, compiled by Triton. It is called where it was run: by the releases in `VERIFIED`, for one NVIDIA
+GPU of compute capability 8 or later, in programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns
+it off.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from deconvjax.engine.spec import Spec
 
 BLOCK = 256  # results of a row in one program
 WARPS = 4
-ROWS = 4  # of x in one program
 TERMS = 16  # summands of one result
-HELD = 64  # taps that a thread keeps: combs of the outer axis beyond which they are split among programs
+ROWS = 64  # combs of the outer axis: stores of one program
+VERIFIED = ("0.11",)  # series of JAX
 OLDEST = 8.0  # compute capability
 
 
@@ -40,19 +41,19 @@ def fits(spec: Spec) -> bool:
     combs = [comb(a) for a in spec.axes]
     if len(combs) not in (1, 2) or any(c.step > 1 for c in combs):
         return False
+    if len(combs) == 2 and combs[0].phases > ROWS:
+        return False
     return math.prod(c.phases for c in combs) > 1 and math.prod(c.width for c in combs) <= TERMS
 
 
 @lru_cache(maxsize=1)
 def available() -> bool:
     """Whether this process has a GPU for it."""
-    if os.environ.get("DECONVJAX_TRITON") == "0":
+    if os.environ.get("DECONVJAX_TRITON") == "0" or not jax.__version__.startswith(VERIFIED):
         return False
     try:
-        import jax.experimental.pallas.triton
-
         found = jax.devices("cuda")
-    except (ImportError, RuntimeError):
+    except RuntimeError:
         return False
     return all(float(d.compute_capability) >= OLDEST for d in found)
 
@@ -86,47 +87,39 @@ def _enlarged(x: Array, kernel: Array, combs: list[Comb], interpret: bool) -> Ar
     a, b = combs
     batch, channels, wide = x.shape[0], x.shape[-1], kernel.shape[-1]
     line = b.out * channels  # numbers in one row of results
-    terms = a.width * b.width
-    split = -(-a.phases * terms // HELD)  # programs that share the combs of the outer axis
-    share, strips = -(-a.phases // split), -(-a.count // ROWS)
+    window = [(v, w) for v in range(a.width) for w in range(b.width)]
 
     def program(x_ref: Any, taps_ref: Any, y_ref: Any) -> None:
         at = pallas.program_id(0) * BLOCK + jnp.arange(BLOCK)
+        row, image = pallas.program_id(1) % a.count, pallas.program_id(1) // a.count
         inside = at < line
         place, channel = at // channels, at % channels
         column, phase = (place + b.skip) // b.phases, (place + b.skip) % b.phases
-        rest = pallas.program_id(1)
-        part, rest = rest % split, rest // split
-        strip, image = rest % strips, rest // strips
 
-        def tap(r: Any, v: int, w: int) -> Array:
-            where = (((v * a.phases + r) * b.width + w) * b.phases + phase) * wide + (channel if wide > 1 else 0)
-            return triton.load(taps_ref.at[where], mask=inside & (r < a.phases), other=0).astype(jnp.float32)
+        def tap(r: int, v: int, w: int) -> Array:
+            where = (((v * a.phases + r) * b.width + w) * b.phases + phase) * wide
+            where = where + channel if wide > 1 else where
+            return triton.load(taps_ref.at[where], mask=inside, other=0).astype(jnp.float32)
 
-        def sample(n: Any, v: int, w: int) -> Array:
-            row, place = n + v * a.grid - a.pad, column + w * b.grid - b.pad
-            there = inside & (row >= 0) & (row < a.size) & (place >= 0) & (place < b.size)
-            where = ((image * a.size + row) * b.size + place) * channels + channel
+        def sample(v: int, w: int) -> Array:
+            n, m = row + v * a.grid - a.pad, column + w * b.grid - b.pad
+            there = inside & (n >= 0) & (n < a.size) & (m >= 0) & (m < b.size)
+            where = ((image * a.size + n) * b.size + m) * channels + channel
             return triton.load(x_ref.at[where], mask=there, other=0).astype(jnp.float32)
 
-        window = [(v, w) for v in range(a.width) for w in range(b.width)]
-        held = [[tap(part * share + i, v, w) for v, w in window] for i in range(share)]
-        for k in range(ROWS):
-            n = strip * ROWS + k
-            read = [sample(n, v, w) for v, w in window]
-            for i in range(share):
-                r = part * share + i
-                row = n * a.phases + r - a.skip
-                total = reduce(add, [t * s for t, s in zip(held[i], read, strict=True)])
-                there = inside & (r < a.phases) & (row >= 0) & (row < a.out)
-                triton.store(y_ref.at[(image * a.out + row) * line + at], total.astype(x.dtype), mask=there)
+        read = [sample(v, w) for v, w in window]
+        for r in range(a.phases):
+            n = row * a.phases + r - a.skip
+            total = reduce(add, [part * tap(r, v, w) for part, (v, w) in zip(read, window, strict=True)])
+            there = inside & (n >= 0) & (n < a.out)
+            triton.store(y_ref.at[(image * a.out + n) * line + at], total.astype(x.dtype), mask=there)
 
     anywhere = pallas.BlockSpec(memory_space=pallas.ANY)
     options: Any = triton.CompilerParams(num_warps=WARPS, num_stages=1)
     run = pallas.pallas_call(
         program,
         out_shape=jax.ShapeDtypeStruct((batch * a.out * line,), x.dtype),
-        grid=(-(-line // BLOCK), batch * strips * split),
+        grid=(-(-line // BLOCK), batch * a.count),
         in_specs=[anywhere, anywhere],
         out_specs=anywhere,
         interpret=interpret,

@@ -1,0 +1,43 @@
+"""The rule of GPUs against what was measured on one: benchmarks/results/gpu.json."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import cases
+from deconvjax.engine import rule
+from deconvjax.engine.problem import Problem, normalised
+
+MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "gpu.json"
+COLUMNS = ("forward", "grad x", "grad taps")
+LAYERS = {layer.name: layer for layer in cases.LAYERS}
+
+
+def chosen(layer, mode, column):
+    """What the rule runs one column of a layer by."""
+    kind = ("TFW" if layer.kind == "up" else "FTW")[COLUMNS.index(column)]
+    fine, coarse = (layer.cout, layer.cin) if layer.kind == "up" else (layer.cin, layer.cout)
+    number, exact = np.dtype("float32"), mode == "float32"
+    problem = Problem(layer.spec.normal, kind, layer.batch, fine, coarse, number, triton=True, exact=exact)
+    return rule.pick(normalised(problem), "cuda")
+
+
+def test_the_rule_is_off_on_few():
+    """The strategy it chooses takes more than 15 % longer than the fastest measured on at most a tenth of the rows."""
+    records = [r for r in json.loads(MEASURED.read_text())["records"] if r["row"] in LAYERS]
+    judged, off = 0, []
+    for r in records:
+        name, times = chosen(LAYERS[r["row"]], r["mode"], r["column"]), r["strategies_us"]
+        if name in times:
+            judged += 1
+            off += [(r["row"], r["mode"], r["column"])] * (times[name] > 1.15 * min(times.values()))
+    assert judged > 90 and len(off) <= judged / 10, off
+
+
+@pytest.mark.parametrize("mode", ["float32", "tf32"])
+def test_no_choice_gathers_more_than_it_may(mode):
+    """Three times inputs plus outputs: gathered windows of nine samples would be more."""
+    for name in ("down 4x64x64 64->64 k3 s1", "down 4x64x64 64->64 k3 s1 g4"):
+        assert not {chosen(LAYERS[name], mode, c) for c in COLUMNS} & {"columns", "blocks", "whole"}
