@@ -44,7 +44,7 @@ test-peers: $(VENV)/.group-peers  ## against torch, Keras, Equinox and Haiku, wh
 	$(PYTEST) -q -m peers tests
 
 test-gpu: $(VENV)/.group-test  ## on an NVIDIA GPU, with jax[cuda13] installed into .venv
-	$(PYTEST) -q -m gpu tests
+	JAX_PLATFORMS=cuda,cpu $(PYTEST) -q -m gpu tests
 
 check: $(VENV)/.group-lint $(VENV)/.group-test  ## lint, types, the rules of the house
 	$(BIN)/ruff check .

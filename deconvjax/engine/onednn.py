@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,14 +61,6 @@ def _compiles() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def usable(context: Any) -> bool:
-    """Whether a program that is being lowered may hold the calls: for one CPU here, not to be exported."""
-    module = context.module_context
-    devices = getattr(module.axis_context, "num_devices", None)
-    exported = getattr(module.lowering_parameters, "for_export", True)
-    return devices == 1 and not exported and available()
 
 
 def convolution(

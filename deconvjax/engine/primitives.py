@@ -127,18 +127,26 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
             _any_mesh(partial(lower.BY_KIND[prim.name], target=target), aval), multiple_results=False
         )
 
-    def register(platform: str, calling: lower.Target, usable: Callable[[Any], bool]) -> None:
+    def register(platform: str, calling: lower.Target, available: Callable[[], bool]) -> None:
         plain, with_calls = lowering(lower.Target(platform)), lowering(calling)
 
         def either(context: Any, *operands: Any, **static: Any) -> Any:
-            return (with_calls if usable(context) else plain)(context, *operands, **static)
+            able = _stays_here(context) and available()
+            return (with_calls if able else plain)(context, *operands, **static)
 
         mlir.register_lowering(prim, either, platform=platform)
 
     for platform in (None, "rocm", "tpu"):
         mlir.register_lowering(prim, lowering(lower.Target(platform or "default")), platform=platform)
-    register("cpu", lower.Target("cpu", onednn=True), onednn.usable)
-    register("cuda", lower.Target("cuda", triton=True), triton.usable)
+    register("cpu", lower.Target("cpu", onednn=True), onednn.available)
+    register("cuda", lower.Target("cuda", triton=True), triton.available)
+
+
+def _stays_here(context: Any) -> bool:
+    """Whether a program that is being lowered is for one device of this process, and not to be exported."""
+    module = context.module_context
+    devices = getattr(module.axis_context, "num_devices", None)
+    return devices == 1 and not getattr(module.lowering_parameters, "for_export", True)
 
 
 def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]:

@@ -58,14 +58,6 @@ def available() -> bool:
     return all(float(d.compute_capability) >= OLDEST for d in found)
 
 
-def usable(context: Any) -> bool:
-    """Whether a program that is being lowered may hold the kernel: for one GPU here, not to be exported."""
-    module = context.module_context
-    devices = getattr(module.axis_context, "num_devices", None)
-    exported = getattr(module.lowering_parameters, "for_export", True)
-    return devices == 1 and not exported and available()
-
-
 def stage(x: Array, taps: Array, spec: Spec, interpret: bool = False) -> Array:
     """F; `interpret` runs the kernel's Python without a GPU."""
     kernel = taps[..., None] if spec.scalar else taps.reshape(*spec.window, -1)
