@@ -14,13 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from deconvjax.engine.banded import BLOCK, Band, band, fits, fits_gradient, signal_blocks
+from deconvjax.engine.banded import BLOCK, Band, band, signal_blocks
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import padded
 from deconvjax.engine.products import dot
 from deconvjax.engine.spec import Precision, Spec
-
-__all__ = ["fits", "fits_gradient", "stage", "taps_gradient"]
 
 LONGEST = 128  # samples per block of the taps' gradient: a longer block multiplies more zeros than it saves
 

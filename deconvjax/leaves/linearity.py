@@ -207,14 +207,22 @@ def _sum(terms: list[Verdict], name: str) -> Verdict:
 
 
 def _scan(eqn: core.JaxprEqn, given: list[Verdict]) -> list[Verdict]:
-    body, n_consts, n_carry = eqn.params["jaxpr"], eqn.params["num_consts"], eqn.params["num_carry"]
-    fixed, carry, rows = given[:n_consts], given[n_consts : n_consts + n_carry], given[n_consts + n_carry :]
+    body = eqn.params["jaxpr"]
+    fixed, carry, rows = _scan_operands(eqn, given)
     while True:
         outs = _walk(_open(body), _consts(body), [*fixed, *carry, *rows])
         grown = [_sum([a, b], "scan") for a, b in zip(carry, outs, strict=False)]
         if [v.kind for v in grown] == [v.kind for v in carry]:
-            return [*grown, *outs[n_carry:]]
+            return [*grown, *outs[len(carry) :]]
         carry = grown
+
+
+def _scan_operands(eqn: core.JaxprEqn, given: list[Verdict]) -> list[list[Verdict]]:
+    """What a scan closes over, carries, and walks along: counted by JAX 0.10, a tree of three in 0.11."""
+    if "ft_in" in eqn.params:
+        return [list(part) for part in eqn.params["ft_in"].update(given).unpack()]
+    n_consts, n_carry = eqn.params["num_consts"], eqn.params["num_carry"]
+    return [given[:n_consts], given[n_consts : n_consts + n_carry], given[n_consts + n_carry :]]
 
 
 def _while(eqn: core.JaxprEqn, given: list[Verdict]) -> list[Verdict]:
