@@ -142,6 +142,12 @@ class Filter:
         axis = Axis(self.length, self.window, 1, self.up, self.down, self.window - 1, self.window - 1)
         return Spec((axis,), None)
 
+    def data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Random signals, taps and cotangent."""
+        draw = np.random.default_rng(0)
+        shapes = (self.channels, self.length, 1), (self.window,), (self.channels, *self.spec.out, 1)
+        return tuple(draw.standard_normal(s, dtype=np.float32) for s in shapes)  # type: ignore[return-value]
+
 
 FILTERS = (
     Filter(10**6, 1, 33, quick=True),

@@ -22,11 +22,8 @@ from deconvjax.engine.layout import canonical
 
 def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
     """Forward against SciPy and lax; both gradients and the step against lax."""
-    draw = np.random.default_rng(0)
     spec = case.spec
-    x = draw.standard_normal((case.channels, case.length, 1), dtype=np.float32)
-    taps = draw.standard_normal(case.window, dtype=np.float32)
-    ct = draw.standard_normal((case.channels, *spec.out, 1), dtype=np.float32)
+    x, taps, ct = case.data()
     args = tuple(map(jnp.asarray, (x, taps, ct)))
     run = lambda x, k: engine.stage(x, k, spec)  # noqa: E731
     stock = lambda x, k: stock_filter(x, k, spec)  # noqa: E731

@@ -86,11 +86,8 @@ def _forced(name: str, program: Callable) -> Callable:
 
 def filter_jobs(case: cases.Filter) -> Iterator[Job]:
     """The same of one scalar filter."""
-    draw = np.random.default_rng(0)
     spec = case.spec
-    x = draw.standard_normal((case.channels, case.length, 1), dtype=np.float32)
-    taps = draw.standard_normal(case.window, dtype=np.float32)
-    ct = draw.standard_normal((case.channels, *spec.out, 1), dtype=np.float32)
+    x, taps, ct = case.data()
     args = tuple(map(jnp.asarray, (x, taps, ct)))
     floor = cost(spec, "F", case.channels, 1, 1, "float32")
     calls = gpu_torch.filter_calls(case, x, taps) if case.up == case.down == 1 else {}
