@@ -38,8 +38,7 @@ def test_the_rule(part):
         for seed in range(part * STAGES // 5, (part + 1) * STAGES // 5):
             run(seed)
             run(seed, onednn=True)
-            run(seed, platform="cuda")
-            run(seed, platform="cuda", dtype=np.float32)  # where products may use tensor cores
+            run(seed, platform="cuda", dtype=(np.float64, np.float32)[seed % 2])  # float32 may use tensor cores
 
 
 @pytest.mark.parametrize("strategy", sorted({*rule.FORWARD, *rule.GRADIENT} - {"triton"}))
