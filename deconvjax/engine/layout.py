@@ -51,6 +51,16 @@ def per_channel(taps: Array, spec: Spec, count: int) -> Array:
     return jnp.broadcast_to(taps[..., None, None], (*spec.window, 1, count))
 
 
+def apart(x: Array, taps: Array, spec: Spec) -> tuple[Array, Array]:
+    """x with a channel for each result's, and the taps (*window, C), or (*window, 1) of one filter for all channels."""
+    if spec.scalar:
+        return x, taps[..., None]
+    many = taps.shape[-1] // x.shape[-1]
+    if many > 1:  # group-major: channel c feeds outputs c*many … c*many + many - 1
+        x = jnp.repeat(x, many, axis=-1)
+    return x, taps.reshape(*spec.window, -1)
+
+
 def fit(x: Array, widths: Widths) -> Array:
     """Zero-pad, or crop where negative, the spatial axes of x (B, *size, C).
 

@@ -19,7 +19,7 @@ from jax import Array, lax
 from deconvjax.engine import combwise, strided
 from deconvjax.engine.blocks import touched
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import comb_taps, frame, joined, window_slices
+from deconvjax.engine.layout import apart, comb_taps, frame, joined, window_slices
 from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
@@ -53,13 +53,8 @@ def blocked(spec: Spec) -> bool:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F; taps (*window,) or (*window, 1, out)."""
-    if spec.groups is None:
-        kernel, many = taps[..., None], 1
-    else:
-        kernel, many = taps.reshape(*spec.window, -1), taps.shape[-1] // spec.groups
+    x, kernel = apart(x, taps, spec)
     combs = [comb(a) for a in spec.axes]
-    if many > 1:  # group-major: channel c feeds outputs c*many … c*many + many - 1
-        x = jnp.repeat(x, many, axis=-1)
     if strided.blocked(combs):
         return strided.stage(x, kernel, combs)
     if combwise.fits(spec, x.shape[-1]):

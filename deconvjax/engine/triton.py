@@ -6,9 +6,9 @@ One program takes a piece of a row of results, all combs of the last axis and al
 the rows of all combs of the other axis: so each sample of x is read once for all of these, and it is found once where
 it lies. XLA's loop finds and reads it anew for every result.
 
-The kernel is Pallas's, compiled by Triton. It is called where it was run: by the releases in `VERIFIED`, for one NVIDIA
-GPU of compute capability 8 or later, in programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns
-it off.
+The kernel is Pallas's, compiled by Triton. It is called with the releases of JAX on which it ran (as a function; inside
+the engine's primitives it was compiled, and interpreted), for one NVIDIA GPU of compute capability 8 or later, in
+programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns it off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jax import Array
 
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import comb_taps
+from deconvjax.engine.layout import apart, comb_taps
 from deconvjax.engine.spec import Spec
 
 BLOCK = 256  # results of a row in one program
@@ -60,10 +60,7 @@ def available() -> bool:
 
 def stage(x: Array, taps: Array, spec: Spec, interpret: bool = False) -> Array:
     """F; `interpret` runs the kernel's Python without a GPU."""
-    kernel = taps[..., None] if spec.scalar else taps.reshape(*spec.window, -1)
-    many = 1 if spec.scalar else taps.shape[-1] // x.shape[-1]
-    if many > 1:  # group-major: channel c feeds outputs c*many ... c*many + many - 1
-        x = jnp.repeat(x, many, axis=-1)
+    x, kernel = apart(x, taps, spec)
     combs = [comb(a) for a in spec.axes]
     if len(combs) == 1:
         combs, x, kernel = [comb(Axis(1, 1)), *combs], x[:, None], kernel[None]
