@@ -106,7 +106,8 @@ def stage(x: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Ta
     cout = x.shape[-1] if spec.scalar else taps.shape[-1]
     if 0 in x.shape or 0 in taps.shape:
         return jnp.zeros((x.shape[0], *spec.out, cout), x.dtype)
-    problem = target.problem(spec, "F", x.shape[0], x.shape[-1], cout, x.dtype)
+    problem = _best(target.problem(spec, "F", x.shape[0], x.shape[-1], cout, x.dtype), strategy)
+    taps = taps.reshape(spec.window) if problem.spec.scalar else taps
     return _run(STAGES, x, taps, problem, strategy, target)
 
 
@@ -123,8 +124,15 @@ def taps_gradient(x: Array, y: Array, *, spec: Spec, strategy: str | None, targe
     if 0 in x.shape or 0 in y.shape:
         shape = spec.window if spec.groups is None else (*spec.window, x.shape[-1] // spec.groups, y.shape[-1])
         return jnp.zeros(shape, x.dtype)
-    problem = target.problem(spec, "W", x.shape[0], x.shape[-1], y.shape[-1], x.dtype)
-    return _run(GRADIENTS, x, y, problem, strategy, target)
+    problem = _best(target.problem(spec, "W", x.shape[0], x.shape[-1], y.shape[-1], x.dtype), strategy)
+    k = _run(GRADIENTS, x, y, problem, strategy, target)
+    return k if spec.scalar or not problem.spec.scalar else k[..., None, None]
+
+
+def _best(problem: Problem, strategy: str | None) -> Problem:
+    """A filter of a single channel as scalar taps, which more strategies take, but for one that takes channels only."""
+    scalar = problem.scalar
+    return scalar if strategy is None or rule.feasible(strategy, scalar) else problem
 
 
 def _run(table: Strategies, a: Array, b: Array, problem: Problem, strategy: str | None, target: Target) -> Array:

@@ -57,18 +57,24 @@ class Problem:
         return self.batch * max(x, y) < 1 << 30
 
     @property
+    def scalar(self) -> Problem:
+        """The same with scalar taps where a single channel goes in and out."""
+        single = self.spec.groups == self.cin == self.cout == 1
+        return replace(self, spec=replace(self.spec, groups=None)) if single else self
+
+    @property
     def transposed(self) -> Problem:
         """Roles exchanged."""
         return replace(self, spec=self.spec.T, cin=self.cout, cout=self.cin)
 
 
 def normalised(problem: Problem) -> Problem:
-    """T as F of the transposed spec; W with the stuffed side as y, where one side is not stuffed."""
+    """T as F of the transposed spec; W with the stuffed side as y, where one side is not stuffed; see `scalar`."""
     if problem.kind == "T":
-        return replace(problem.transposed, kind="F")
-    if problem.kind == "W" and exchanges(problem.spec):
-        return problem.transposed
-    return problem
+        problem = replace(problem.transposed, kind="F")
+    elif problem.kind == "W" and exchanges(problem.spec):
+        problem = problem.transposed
+    return problem.scalar
 
 
 def exchanges(spec: Spec) -> bool:

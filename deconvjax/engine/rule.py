@@ -41,6 +41,8 @@ def feasible(name: str, p: Problem) -> bool:
     spec = p.spec
     if name in ("library", "gram") and (not p.callable or (p.alone and (name == "gram" or not p.depthwise))):
         return False
+    if name == "library" and spec.scalar and p.cin == 1 < len(spec.axes):
+        return False  # a single channel is no sum by channel
     if name == "dense":
         return len(spec.axes) > 0 and dense.fits(spec)
     if not spec.axes:

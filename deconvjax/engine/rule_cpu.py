@@ -119,7 +119,7 @@ def tiled(p: Problem) -> bool:
     """Tiles that are mostly full; single images of a few taps are over before all threads are awake."""
     if not tiles.fits_gradient(p.spec) or tiles.filled(p.spec) < FILLED:
         return False
-    return len(p.spec.axes) == 1 or p.cin >= 3 or math.prod(p.spec.window) >= 49
+    return len(p.spec.axes) == 1 or p.cin >= 3 or math.prod(p.spec.window) >= 25
 
 
 def _dense_gradient(p: Problem) -> tuple[str, ...]:

@@ -32,9 +32,11 @@ def _mixed(p: Problem) -> tuple[str, ...]:
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
     if phases == 1:
         return ("library",)
-    if phases >= 16 or (width == 1 and min(p.cin, p.cout) < 32):
-        return ()
-    return () if p.cout < 8 else ("library",)
+    inner = p.cin // p.groups
+    if width == 1:  # a product, whose combs the call lays out by itself
+        return ("library",) if inner >= 16 and p.cout > 1 and len(combs) < 3 else ()
+    few, many = len(combs) > 1 and phases * p.cout < 16, phases >= 256 or (phases >= 16 and inner < 48)
+    return () if few or many else ("library",)
 
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
