@@ -213,6 +213,8 @@ def test_when_the_calls_are_made():
     with engine.strategy("library"):  # F and T, but not dilated, not even where it is asked for
         assert calls(x, k[:, :, :1], y, spec=depthwise) == 2
         assert calls(x, k[:2, :2, :1], y, spec=dilated) == 0
+        single = Spec(SPEC.axes, None)  # no sum by channel: a large y as its window would end the process
+        assert calls(x[..., :1], k[:, :, 0, 0], y[..., :1], spec=single) == 0
     long = Spec((Axis(64, 7, 1, 1, 1, 3, 3),) * 2, 32)
     assert calls(x, np.ones((7, 7, 1, 32), np.float32), x, spec=long) == 3
     exported = export.export(jax.jit(maps))(x, k, y)

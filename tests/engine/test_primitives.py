@@ -124,7 +124,7 @@ def test_loops_checkpoint_and_export():
     def program(x, k, y):
         loss = jax.checkpoint(lambda x, k: jnp.sum(jnp.tanh(engine.stage(x, k, DOWN)) * y))
         slope = jax.grad(loss, (0, 1))(x, k)
-        scanned = lax.scan(lambda c, _: (c + engine.transpose(y, c, DOWN).mean(), None), k, length=3)[0]
+        scanned = lax.scan(lambda c, _: (c + jnp.sign(engine.transpose(y, c, DOWN)).sum(), None), k, length=3)[0]
         looped = lax.while_loop(
             lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1] + engine.taps_gradient(x, y, DOWN)), (0, k)
         )
@@ -171,6 +171,22 @@ def test_strategy_is_part_of_the_cache_key():
         gradient = jax.make_jaxpr(jax.grad(lambda k: engine.stage(x, k, DOWN).sum()))(k)
     assert "strategy=direct" in str(gradient)
     assert "strategy=direct" not in str(jax.make_jaxpr(f)(x, k))
+
+
+@pytest.mark.parametrize("strategy", [None, "fourier", "banded", "tiles", "columns", "direct"])
+def test_a_single_channel_runs_as_scalar_taps(strategy):
+    """One channel in and out: by the strategies of scalar taps, and by those of channels where they are asked for."""
+    axes = (Axis(60, 5, down=2, lo=1, hi=2),)
+    spec, scalar = Spec(axes, 1), Spec(axes, None)
+    for kind in "FTW":
+        assert engine.choose(spec, kind, (2, 60, 1), "float32") == engine.choose(scalar, kind, (2, 60, 1), "float32")
+    r = np.random.default_rng(0)
+    x, k, y = (r.integers(-3, 4, s).astype(np.float64) for s in ((2, 60, 1), (5, 1, 1), (2, *spec.out, 1)))
+    with engine.strategy(strategy):
+        for kind, oracle_map in ORACLES.items():
+            some = operands(spec, kind, x, k, y)
+            got = jax.jit(MAPS[kind], static_argnums=2)(*some, spec)
+            np.testing.assert_allclose(got, oracle_map(*some, spec), atol=1e-12)
 
 
 def test_empty_batches_and_no_axes():
