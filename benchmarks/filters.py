@@ -12,8 +12,8 @@ from jax import Array, lax
 
 from benchmarks.cases import Filter, Resize
 from benchmarks.peers import torch
-from benchmarks.programs import alone, build
-from benchmarks.runner import paired
+from benchmarks.programs import Built, alone, build
+from benchmarks.runner import Timing, visited
 from deconvjax import engine
 from deconvjax.axis import Axis
 from deconvjax.engine import Spec
@@ -28,12 +28,13 @@ def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
     run = lambda x, k: engine.stage(x, k, spec)  # noqa: E731
     stock = lambda x, k: stock_filter(x, k, spec)  # noqa: E731
     affordable = case.channels * case.length * case.up * case.window / case.down < 2e9 and case.up == 1
-    records = []
+    every: dict[str, dict[str, Built]] = {}
+    tasks: dict[str, dict[str, Callable]] = {}
     for column in ("forward", "grad x", "grad taps", "step"):
-        built = {"ours": build(alone(run, column), *args)}
+        built = every[column] = {"ours": build(alone(run, column), *args)}
         if affordable and (column == "forward" or case.window < 64):
             built["lax"] = build(alone(stock, column), *args)
-        calls: dict[str, Callable] = {n: b.call for n, b in built.items()}
+        calls = tasks[column] = {n: b.call for n, b in built.items()}
         if column == "forward":
             calls["scipy"] = lambda: scipy.signal.upfirdn(taps[::-1], x[..., 0], case.up, case.down)
             if case.up == case.down == 1:
@@ -42,8 +43,8 @@ def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
                 calls["scipy_poly"] = lambda: scipy.signal.resample_poly(
                     x[..., 0], case.up, case.down, axis=-1, window=taps
                 )
-        records.append(_record(case.name, column, calls, built, seconds, "scipy"))
-    return records
+    timings = visited(tasks, seconds=seconds)
+    return [_record(case.name, c, every[c], timings[c], "scipy") for c in tasks]
 
 
 def stock_filter(x: Array, k: Array, spec: Spec) -> Array:
@@ -53,8 +54,7 @@ def stock_filter(x: Array, k: Array, spec: Spec) -> Array:
     )
 
 
-def _record(row: str, column: str, calls: dict, built: dict, seconds: float, peer: str) -> dict:
-    timing = paired(calls, seconds=seconds)
+def _record(row: str, column: str, built: dict[str, Built], timing: Timing, peer: str) -> dict:
     record = {
         "row": row,
         "column": column,
@@ -62,11 +62,11 @@ def _record(row: str, column: str, calls: dict, built: dict, seconds: float, pee
         "memory": built["ours"].memory,
         "compile_s": built["ours"].compile_seconds,
     }
-    for name in calls:
+    for name in timing.seconds:
         if name != "ours":
             record[f"{name}_ms"] = timing.median(name) * 1e3
             record[f"{name}_x"] = timing.ratio(name, "ours")
-    best = timing.best([n for n in calls if n.startswith(peer)])
+    best = timing.best([n for n in timing.seconds if n.startswith(peer)])
     if best:
         record |= {f"{peer}_ms": timing.median(best) * 1e3, f"{peer}_x": timing.ratio(best, "ours"), peer: best}
     return record
@@ -99,12 +99,13 @@ def resize_rows(case: Resize, *, seconds: float) -> list[dict]:
     ours = lambda x, _: enlarge(x, f)  # noqa: E731
     jax_image = lambda x, _: jax.image.resize(x, ct.shape, "bilinear")  # noqa: E731
     peers = _torch_resize(x, ct, f)
-    records = []
+    every: dict[str, dict[str, Built]] = {}
+    tasks: dict[str, dict[str, Callable]] = {}
     for column in ("forward", "grad x"):
-        built = {"ours": build(alone(ours, column), *args), "jax_image": build(alone(jax_image, column), *args)}
-        calls = {name: b.call for name, b in built.items()} | peers.get(column, {})
-        records.append(_record(case.name, column, calls, built, seconds, "torch"))
-    return records
+        every[column] = {name: build(alone(f, column), *args) for name, f in (("ours", ours), ("jax_image", jax_image))}
+        tasks[column] = {name: b.call for name, b in every[column].items()} | peers.get(column, {})
+    timings = visited(tasks, seconds=seconds)
+    return [_record(case.name, c, every[c], timings[c], "torch") for c in tasks]
 
 
 def _torch_resize(x: np.ndarray, ct: np.ndarray, factor: int) -> dict[str, dict]:
@@ -144,14 +145,15 @@ def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
 
     A call has costs of its own (dispatch, threads to wake), which small images alone cannot hide.
     """
-    records = []
+    tasks: dict[tuple[int, str], dict[str, Callable]] = {}
+    pixels: dict[tuple[int, str], int] = {}
     for size in sizes:
-        record = {"row": f"flat bilinear x2 {size}x{size}", "column": "forward"}
         for name, images in (("ns_per_pixel", 1), ("ns_per_pixel_many", (max(sizes) // size) ** 2)):
             draw = np.random.default_rng(0)
             x = jnp.asarray(draw.standard_normal((images, size // 2, size // 2, 1), dtype=np.float32))
-            built = build(lambda x: enlarge(x, 2), x)
-            timing = paired({"ours": built.call}, seconds=seconds)
-            record[name] = timing.median("ours") / (images * size**2) * 1e9
-        records.append(record)
-    return records
+            tasks[size, name] = {"ours": build(lambda x: enlarge(x, 2), x).call}
+            pixels[size, name] = images * size**2
+    records = {size: {"row": f"flat bilinear x2 {size}x{size}", "column": "forward"} for size in sizes}
+    for (size, name), timing in visited(tasks, seconds=seconds).items():
+        records[size][name] = timing.median("ours") / pixels[size, name] * 1e9
+    return list(records.values())
