@@ -59,9 +59,14 @@ class Layer:
         return Spec(tuple(Axis(n, self.window, 1, 1, self.stride, lo, hi) for n in self.wide), self.groups)
 
     @property
+    def channels(self) -> tuple[int, int]:
+        """On the fine side of the stride, and on the coarse side."""
+        return (self.cout, self.cin) if self.kind == "up" else (self.cin, self.cout)
+
+    @property
     def taps(self) -> tuple[int, ...]:
         """Kernel shape of the strided convolution."""
-        fine, coarse = (self.cout, self.cin) if self.kind == "up" else (self.cin, self.cout)
+        fine, coarse = self.channels
         return (*[self.window] * self.rank, fine // self.groups, coarse)
 
     @property

@@ -55,7 +55,7 @@ def layer_jobs(layer: cases.Layer, mode: str, every: bool) -> Iterator[Job]:
     args = tuple(jnp.asarray(a, dtype) for a in (x, taps, ct))
     theirs = (args[0], jnp.asarray(stock_taps(layer, taps), dtype), args[2])
     spec, up = layer.spec, layer.kind == "up"
-    fine, coarse = (layer.cout, layer.cin) if up else (layer.cin, layer.cout)
+    fine, coarse = layer.channels
     floor = cost(spec, "F", layer.batch, fine, coarse, dtype)
     kinds = dict(zip(COLUMNS, "TFW" if up else "FTW", strict=False))
     calls = gpu_torch.layer_calls(layer, mode, x, taps, ct)

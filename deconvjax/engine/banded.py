@@ -72,6 +72,11 @@ def fits(spec: Spec) -> bool:
 fits_gradient = fits
 
 
+def matrix(taps: Array, table: np.ndarray) -> Array:
+    """taps[table], zero where the table has -1."""
+    return jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[table]
+
+
 def signal_blocks(x: Array, b: Band) -> tuple[Array, tuple[int, int]]:
     """(B, size, C) -> (B*C, blocks, inputs) and the zero blocks still missing on either side."""
     blocks = b.count + b.near - 1
@@ -109,8 +114,7 @@ def bands(x: Array, taps: Array, spec: Spec, convolve: Callable[[Array, Array, S
     b = band(axis, BLOCK)
     batch, _, channels = x.shape
     source, missing = signal_blocks(x, b)
-    matrix = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])[b.taps]  # index -1 reads the zero at the end
-    y = convolve(source, matrix, (1,), [missing], (1,))
+    y = convolve(source, matrix(taps, b.taps), (1,), [missing], (1,))
     y = y.reshape(batch, channels, -1)[:, :, b.skip : b.skip + axis.out]
     return jnp.swapaxes(y, 1, 2)
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from deconvjax.engine.banded import BLOCK, Band, band, signal_blocks
+from deconvjax.engine.banded import BLOCK, Band, band, matrix, signal_blocks
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import padded
 from deconvjax.engine.products import dot
@@ -39,9 +39,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
     (axis,) = spec.axes
     b = band(axis, BLOCK)
-    known = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])
-    matrix = known[b.taps.reshape(-1, b.outputs)]  # index -1 reads the zero at the end
-    y = dot(_rows(x, b), matrix, (((1,), (0,)), ((), ())), _precision(spec))
+    y = dot(_rows(x, b), matrix(taps, b.taps.reshape(-1, b.outputs)), (((1,), (0,)), ((), ())), _precision(spec))
     y = y.reshape(x.shape[0], x.shape[-1], -1)[:, :, b.skip : b.skip + axis.out]
     return jnp.swapaxes(y, 1, 2)
 

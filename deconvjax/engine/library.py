@@ -156,13 +156,12 @@ def _runs(x: Array, taps: Array, axis: Axis, b: banded.Band) -> Array:
     """
     table = b.taps.reshape(-1, b.outputs)  # (samples of the run, results): a tap, or -1
     x = fit(x, [(b.pad, (b.count - 1) * b.inputs + len(table) - b.pad - axis.size)])
-    known = jnp.concatenate([taps, jnp.zeros((1,), taps.dtype)])
     parts = []
     for part in np.array_split(table, -(-b.outputs // TOGETHER), 1):
         live = np.flatnonzero((part >= 0).any(1))
         low, high = (live[0], live[-1] + 1) if len(live) else (0, 1)
         samples = runs(x[:, low : low + (b.count - 1) * b.inputs + high - low], b.count, b.inputs, high - low)
-        matrix = known[part[low:high]]
+        matrix = banded.matrix(taps, part[low:high])
         if x.shape[-1] == 1:
             parts.append((samples.reshape(-1, high - low) @ matrix)[..., None])
         else:

@@ -22,13 +22,13 @@ from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import apart, comb_taps, frame, joined, window_slices
 from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
-from deconvjax.engine.written import written
 
 TERMS = 192  # a fused loop of more terms compiles slowly and spills registers
 UNROLLED = range(17, 24)  # channels that LLVM makes one long piece of scalar code where taps are scalars,
 SHORT = 4  # and a loop where each has its own: for so few terms
 LOOPS = 9  # interior and borders of two axes
-ROWS = 5  # channels up to which a loop over rows is better padded
+READS = 16  # of x in one program: XLA fuses no producer into as many
+VECTOR = 16  # float32 channels in one register
 SMALL = 4  # combs of an enlargement whose x is not small beside its result
 
 
@@ -65,8 +65,6 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     plans = [framed(c) for c in combs]
     if _bordered(combs, x.shape[-1]):
         plans = [strips(c) for c in combs]
-        if any(c.phases > 1 for c in combs):
-            x = written(x)  # small beside the result
     else:
         x = frame(x, combs)
 
@@ -99,4 +97,5 @@ def _bordered(combs: list[Comb], channels: int) -> bool:
         return False
     if math.prod(c.count * c.phases for c in combs) <= math.prod(c.size for c in combs):
         return True
-    return channels > ROWS and math.prod(c.phases for c in combs) <= SMALL
+    reads = math.prod(sum(s.taps for s in plan) for plan in plans)
+    return channels > VECTOR and reads >= READS and math.prod(c.phases for c in combs) <= SMALL

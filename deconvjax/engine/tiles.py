@@ -19,7 +19,6 @@ from deconvjax.axis import Axis
 from deconvjax.engine.layout import Widths, fit, padded, window_slices
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Shape, Spec
-from deconvjax.engine.written import written
 
 TERMS = 64  # places of a tile: summands of the fused loop
 LONG = 256  # summands that double the time of a loop
@@ -118,9 +117,13 @@ def _pairwise(terms: list[Array]) -> Array:
 def _added(z: Array, axes: Shape) -> Array:
     """The sum over `axes`, each term computed in the loop that writes z.
 
-    XLA gives a sum to YNNPACK with all additions before it, whose operands it then writes one by one.
+    XLA gives a sum to YNNPACK with all additions before it, whose operands it then writes one by one; not so past a
+    reversed axis, which changes no sum.
     """
-    return written(z).sum(axes).astype(z.dtype)
+    many = [a for a in axes if z.shape[a] > 1]
+    if many:
+        z = lax.optimization_barrier(lax.rev(z, many[:1]))
+    return z.sum(axes).astype(z.dtype)
 
 
 def _added_by_axis(z: Array, axes: Shape) -> Array:

@@ -18,7 +18,7 @@ LAYERS = {layer.name: layer for layer in cases.LAYERS}
 def chosen(layer, mode, column):
     """What the rule runs one column of a layer by."""
     kind = ("TFW" if layer.kind == "up" else "FTW")[COLUMNS.index(column)]
-    fine, coarse = (layer.cout, layer.cin) if layer.kind == "up" else (layer.cin, layer.cout)
+    fine, coarse = layer.channels
     number, exact = np.dtype("float32"), mode == "float32"
     problem = Problem(layer.spec.normal, kind, layer.batch, fine, coarse, number, triton=True, exact=exact)
     return rule.pick(normalised(problem), "cuda")
