@@ -15,7 +15,9 @@ blocks every place along all axes but the last is a matrix of its own, by the sa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import jax.numpy as jnp
@@ -24,7 +26,8 @@ from jax import Array
 
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
-from deconvjax.engine.layout import fit, padded, pieces, runs, side_by_side, window_slices
+from deconvjax.engine.layout import BESIDE, Widths, fit, padded, pieces, runs, side_by_side, window_slices
+from deconvjax.engine.once import once
 from deconvjax.engine.sides import RUN, Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
@@ -32,7 +35,6 @@ COPY = 120  # multiply-adds in the time of one number copied
 FEW = (3, 12)  # channels of x too few to lie side by side: always, and where y has many
 TALL = 3.5  # rows over columns of a product up to which they are no slower than blocks
 HELD = 1 << 26  # numbers: larger operands are to be no more than a few times larger than x and y
-ROOM = 2.4  # numbers copied for each of x and y that leave room for one more copy of y
 LOOPS = 3  # for the rows of single samples: what a loop reads is computed before it, and once
 MANY = 8  # places that are faster as matrices of their own than side by side
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
@@ -40,11 +42,31 @@ WASTE = 1.2  # places of whole blocks over taps: from here on a product for each
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    if spec.groups and spec.groups > 1 and x.shape[0] > 1 and all(a.down == 1 for a in spec.axes):
-        # what makes x and y would be computed for every window that reads it, were it not read by two products
-        half = x.shape[0] // 2
-        return _whole(x[:half], y[:half], spec) + _whole(x[half:], y[half:], spec)
-    return _whole(x, y, spec)
+    if by_sample(spec, x.shape[0], x.shape[-1], y.shape[-1]):
+        return _by_sample(x, y, spec)
+    return once(partial(_by_blocks, spec=spec), x, y)
+
+
+def _by_blocks(x: Array, y: Array, spec: Spec) -> Array:
+    """W of x and y in memory."""
+    groups = spec.groups or 1
+    for i, axis in enumerate(spec.axes[:-1]):
+        if _ragged(axis):
+            return _by_place(x, y, spec, i)
+    sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
+    if groups == 1 and all(s.on_y for s in sides) and math.prod(s.axis.down for s in sides[:-1]) >= MANY:
+        k = onednn.product(_shifts(y, sides, 1), _blocks(x, sides))  # (places, shifts*c, places of a row*c)
+        return unfolded(jnp.swapaxes(k, 0, 1).reshape(1, k.shape[1], -1), sides, x.shape[-1], y.shape[-1])
+    if math.prod(len(s.places) for s in _cut(sides, groups)) <= BESIDE:
+        return _product(_windows(x, sides, groups), y, sides)
+    return _product(_runs(x, sides, groups), y, sides)
+
+
+def _product(windows: Array, y: Array, sides: list[Side]) -> Array:
+    """W of windows (g, terms, places*c)."""
+    groups, places = windows.shape[0], math.prod(len(s.places) for s in sides)
+    k = onednn.product(_shifts(y, sides, groups), windows)
+    return unfolded(k, sides, windows.shape[-1] // places, y.shape[-1] // groups)
 
 
 def by_sample(spec: Spec, batch: int, cin: int, cout: int) -> bool:
@@ -56,28 +78,6 @@ def by_sample(spec: Spec, batch: int, cin: int, cout: int) -> bool:
     if cin <= FEW[0] and math.prod(a.down for a in spec.axes) * cin < RUN:
         return True
     return cin <= FEW[1] and rows <= TALL * cout
-
-
-def _whole(x: Array, y: Array, spec: Spec) -> Array:
-    """W, all images at once."""
-    if by_sample(spec, x.shape[0], x.shape[-1], y.shape[-1]):
-        return _by_sample(x, y, spec)
-    for i, axis in enumerate(spec.axes[:-1]):
-        if _ragged(axis):
-            return _by_place(x, y, spec, i)
-    groups = spec.groups or 1
-    sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
-    copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
-    copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
-    left = _shifts(_apart(y, groups), sides, whole=copied <= ROOM * (x.size + y.size))
-    left = left.reshape(groups, -1, left.shape[-1])
-    if groups == 1 and all(s.on_y for s in sides) and math.prod(s.axis.down for s in sides[:-1]) >= MANY:
-        k = jnp.swapaxes(onednn.product(left, _blocks(x, sides)), 0, 1)
-    else:
-        right = _windows(_apart(x, groups), sides, groups > 1)
-        k = onednn.product(left, right.reshape(groups, -1, right.shape[-1]))
-    k = k.reshape(groups, left.shape[-1], -1)
-    return unfolded(k, sides, x.shape[-1] // groups, y.shape[-1] // groups)
 
 
 def _by_sample(x: Array, y: Array, spec: Spec) -> Array:
@@ -105,7 +105,8 @@ def _ragged(axis: Axis) -> bool:
 
 def _by_place(x: Array, y: Array, spec: Spec, i: int) -> Array:
     """W, the taps j = r mod down of axis i apart."""
-    axis, parts = spec.axes[i], []
+    axis, parts, groups = spec.axes[i], [], spec.groups or 1
+    cin, cout = x.shape[-1] // groups, y.shape[-1] // groups
     whole = -(-axis.window // axis.down)
     for place in range(min(axis.down, axis.window)):
         first, row = divmod(place - axis.lo, axis.down)
@@ -113,7 +114,8 @@ def _by_place(x: Array, y: Array, spec: Spec, i: int) -> Array:
         rows = x[(*[slice(None)] * (1 + i), slice(row, None, axis.down))]
         size = rows.shape[1 + i]
         every = Axis(size, window, lo=-first, hi=axis.out - 1 + window - size + first)
-        part = taps_gradient(rows, y, replace(spec, axes=(*spec.axes[:i], every, *spec.axes[i + 1 :])))
+        sides = split(replace(spec, axes=(*spec.axes[:i], every, *spec.axes[i + 1 :])), cin, cout, COPY)
+        part = _product(_runs(rows, sides, groups), y, sides)
         if window < whole:
             part = jnp.concatenate([part, jnp.zeros((*part.shape[:i], 1, *part.shape[i + 1 :]), part.dtype)], i)
         parts.append(part)
@@ -130,36 +132,43 @@ def _apart(x: Array, groups: int) -> Array:
     return x.reshape(-1, *x.shape[2:])
 
 
-def _shifts(y: Array, sides: list[Side], whole: bool) -> Array:
-    """(B, *out, c) -> (B, *terms, shifts*c).
-
-    Of y padded as a `whole`: XLA would put what makes y (a slice of a scan's inputs, an activation's gradient) into the
-    loop over all shifts, once for each, as a function whose loads it does not hoist. It is one copy more.
-    """
-    counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
-    before = [max(s.reach - s.live.start, 0) for s in sides]  # what the last shift needs
-    if whole:
-        after = [n - s.axis.out + s.live.start for n, s in zip(counts, sides, strict=True)]  # the first
-        y = fit(y, [(lo, max(hi, 0)) for lo, hi in zip(before, after, strict=True)])
+def _shifts(y: Array, sides: list[Side], groups: int) -> Array:
+    """(B, *out, g*c) -> (g, terms, shifts*c), padded as they are laid side by side."""
+    y, counts = _apart(y, groups), [len(s.live) for s in sides]
     parts = []
     for at in np.ndindex(*[s.shifts for s in sides]):
         lows = [w * s.hop - s.live.start for w, s in zip(at, sides, strict=True)]
-        if whole:
-            starts = [margin - lo for margin, lo in zip(before, lows, strict=True)]
-            parts.append((window_slices(y, starts, counts, [1] * len(sides)), none))
-        else:
-            widths = [(lo, n - s.axis.out - lo) for lo, n, s in zip(lows, counts, sides, strict=True)]
-            parts.append((y, widths))
-    return side_by_side(parts)
+        parts.append((y, [(lo, n - s.axis.out - lo) for lo, n, s in zip(lows, counts, sides, strict=True)]))
+    return _terms(parts, groups)
 
 
-def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
-    """(B, *size, c) -> (B, *terms, places*c); of x `turned`, which is not in memory yet, no copy but the windows."""
-    if turned and all(s.axis.down == 1 for s in sides):
-        more = [len(s.live) - s.axis.size for s in sides]
-        shifts = product(*[[s.pads[0] - place for place in s.places] for s in sides])
-        return side_by_side([(x, [(lo, n - lo) for lo, n in zip(at, more, strict=True)]) for at in shifts])
-    x = fit(x, [s.pads for s in sides])
+def _cut(sides: list[Side], groups: int) -> list[Side]:
+    """The axes whose places are windows of their own: those of whole blocks on the last one lie side by side."""
+    return sides[:-1] if sides[-1].on_y and groups == 1 else sides
+
+
+def _windows(x: Array, sides: list[Side], groups: int) -> Array:
+    """(B, *size, g*c) -> (g, terms, places*c), the same way."""
+    x, cut, parts = _apart(x, groups), _cut(sides, groups), []
+    for at in product(*[s.places for s in cut]):
+        met = [s.met(place) for s, place in zip(cut, at, strict=True)]
+        part, widths = x[(slice(None), *[samples for samples, _ in met])], [lacking for _, lacking in met]
+        if len(cut) < len(sides):
+            part, widths = _rows(part, sides[-1]), [*widths, (0, 0)]
+        parts.append((part, widths))
+    return _terms(parts, groups)
+
+
+def _rows(x: Array, last: Side) -> Array:
+    """(B, *rest, size, c) -> (B, *rest, blocks, down*c): rows copied whole, and padded by the way."""
+    lo, hi = (n * x.shape[-1] for n in last.pads)
+    rows = padded(x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1], 1), [*[(0, 0)] * (x.ndim - 3), (lo, hi)])
+    return rows.reshape(*x.shape[:-2], len(last.live), last.axis.down * x.shape[-1])
+
+
+def _runs(x: Array, sides: list[Side], groups: int) -> Array:
+    """The same of x padded before: the places of the last axis are a run of memory."""
+    x = fit(_apart(x, groups), [s.pads for s in sides])
     last, places, steps = sides[-1], [list(s.places) for s in sides], [s.axis.down for s in sides]
     if last.on_y:  # whole blocks, as they lie in memory
         x = x.reshape(*x.shape[:-2], len(last.live), -1)
@@ -168,7 +177,13 @@ def _windows(x: Array, sides: list[Side], turned: bool) -> Array:
     if last.on_y or last.axis.dilation == 1:
         places[-1], steps[-1] = [0], 1
     counts, none = [len(s.live) for s in sides], [(0, 0)] * len(sides)
-    return side_by_side([(window_slices(x, at, counts, steps), none) for at in product(*places)])
+    return _terms([(window_slices(x, at, counts, steps), none) for at in product(*places)], groups)
+
+
+def _terms(parts: Sequence[tuple[Array, Widths]], groups: int) -> Array:
+    """(g*B, *counts, c) each, padded to one shape -> (g, terms, parts*c)."""
+    whole = side_by_side(parts)
+    return whole.reshape(groups, -1, whole.shape[-1])
 
 
 def _blocks(x: Array, sides: list[Side]) -> Array:

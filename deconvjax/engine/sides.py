@@ -75,6 +75,15 @@ class Side:
         before = self.axis.lo - self.live.start * self.axis.down
         return before, self.samples(len(self.live)) - before - self.axis.size
 
+    def met(self, place: int) -> tuple[slice, tuple[int, int]]:
+        """The samples that one place of the live terms meets, and how many terms before and after these meet none."""
+        step, count = self.axis.down, len(self.live)
+        first = place - self.pads[0]  # the sample of the first term
+        before = min(max(-(first // step), 0), count)  # -(a // b) = ceil(-a / b)
+        after = min(max((self.axis.size - 1 - first) // step + 1, before), count)
+        start = first + before * step
+        return slice(start, start + (after - before) * step, step), (before, count - after)
+
     @property
     def taps(self) -> slice:
         """The taps among shift*places + place."""

@@ -205,8 +205,9 @@ lax = types.SimpleNamespace(
 @contextmanager
 def numpy_backend():
     """Inside, the strategies compute with NumPy."""
-    ours = {"jnp": jnp, "lax": lax, **LIBRARY}
-    saved = [(m, name, getattr(m, name)) for m in MODULES for name in ("jnp", "lax") if hasattr(m, name)]
+    ours = {"jnp": jnp, "lax": lax, "once": lambda f, *operands: f(*operands)}
+    saved = [(m, name, getattr(m, name)) for m in MODULES for name in ours if hasattr(m, name)]
+    ours |= LIBRARY
     saved += [(ONEDNN, name, getattr(ONEDNN, name)) for name in LIBRARY]
     for module, name, _ in saved:
         setattr(module, name, ours[name])

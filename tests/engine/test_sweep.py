@@ -75,11 +75,18 @@ def test_choices_of_the_library(monkeypatch, name, value):
 
 
 @pytest.mark.parametrize(
-    ("way", "few", "waste", "many"),
-    [("_by_sample", 100, 2, 8), ("_by_place", 0, 0, 8), ("_windows", 0, 100, 100), ("_blocks", 0, 100, 1)],
+    ("way", "few", "waste", "many", "beside"),
+    [
+        ("_by_sample", 100, 2, 8, 8),
+        ("_by_place", 0, 0, 8, 8),
+        ("_windows", 0, 100, 100, 100),
+        ("_runs", 0, 100, 100, 0),
+        ("_blocks", 0, 100, 1, 8),
+    ],
 )
-def test_ways_of_the_product(monkeypatch, way, few, waste, many):
+def test_ways_of_the_product(monkeypatch, way, few, waste, many, beside):
     """Samples of windows as rows, a product for each place of a block, whole blocks beside and above each other."""
+    monkeypatch.setattr(gram, "BESIDE", beside)
     monkeypatch.setattr(gram, "RUN", 10**6)
     monkeypatch.setattr(gram, "MANY", many)
     monkeypatch.setattr(gram, "FEW", (few, few))

@@ -1,0 +1,153 @@
+"""`once`: what makes an operand is computed once, before; nothing is copied where it is in memory already."""
+
+import re
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export, lax
+
+from deconvjax import engine
+from deconvjax.axis import Axis
+from deconvjax.engine import Spec
+from deconvjax.engine.once import once
+
+X = jax.ShapeDtypeStruct((256, 512), jnp.float32)
+
+
+def reads(x):
+    """Several reads of x, which XLA fuses into one loop."""
+    return sum(x[i : i + 250] * (i + 1.0) for i in range(6))
+
+
+def plain(f, *operands):
+    return f(*operands)
+
+
+def compiled(f, *shapes):
+    return jax.jit(f).lower(*shapes).compile()
+
+
+def beside(text, name, *others):
+    """Whether a fused loop holds the operation `name` and one of the others, each of more than one number."""
+
+    def holds(body, name):
+        return re.search(rf"= \w+\[(?!1(,1)*\])[\d,]+\]\S* {name}\(", body)
+
+    loops = [body for body in text.split("\n\n") if holds(body, name)]
+    assert loops
+    return any(holds(body, other) for body in loops for other in others)
+
+
+def test_computed_in_a_loop_of_its_own():
+    found = [compiled(lambda x, run=run: run(reads, jnp.tanh(x)), X).as_text() for run in (plain, once)]
+    assert [beside(text, "tanh", "slice") for text in found] == [True, False]
+
+
+def test_an_argument_is_not_copied():
+    held = compiled(lambda x: once(reads, x), X).memory_analysis()
+    assert held.temp_size_in_bytes < 4096
+
+
+def test_the_slice_of_a_scan_is_taken_once():
+    def program(x, run):
+        return lax.scan(lambda c, s: (c + run(reads, s), None), jnp.zeros((250, 512)), x)[0]
+
+    shape = jax.ShapeDtypeStruct((3, *X.shape), X.dtype)
+    found = [compiled(lambda x, run=run: program(x, run), shape).as_text() for run in (plain, once)]
+    assert [beside(text, "dynamic-slice", "slice") for text in found] == [True, False]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "complex64", "int32", "int8", "uint8"])
+@pytest.mark.parametrize("first", [0, -1, 1, np.nan])
+def test_one_turn_whatever_is_in_x(dtype, first):
+    if np.isnan(first) and "int" in dtype:
+        first = np.iinfo(dtype).max
+    with jax.enable_x64(dtype == "float64"):
+        x = jnp.arange(12).astype(dtype).at[0].set(first).reshape(3, 4)
+        counted = jax.jit(lambda x: once(lambda x: x[:, 1:] * 2, x))(x)
+        np.testing.assert_array_equal(counted, x[:, 1:] * 2)
+        assert counted.dtype == x.dtype
+
+
+def test_the_numbers_are_the_same():
+    x = np.random.default_rng(0).normal(size=X.shape).astype(np.float32)
+    want = jax.jit(reads)(x)
+    exported = export.deserialize(export.export(jax.jit(lambda x: once(reads, x)))(X).serialize())
+    for f in (lambda x: once(reads, x), exported.call):
+        np.testing.assert_allclose(jax.jit(f)(x), want, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(once(reads, x), want, rtol=1e-5, atol=1e-4)
+
+
+def test_nothing_of_nothing():
+    x = jnp.zeros((0, 3))
+    assert once(lambda x: x.sum(0), x).tolist() == [0, 0, 0]
+
+
+GRADIENTS = [
+    Spec((Axis(16, 3, lo=1, hi=1),) * 2),
+    Spec((Axis(16, 3, lo=1, hi=1),) * 2, 4),
+    Spec((Axis(16, 4, down=2, lo=1, hi=1),) * 2),
+    Spec((Axis(16, 3, down=2, lo=1, hi=1),) * 2),
+    Spec((Axis(16, 4, down=2, lo=1, hi=1),) * 3),
+]
+
+
+@pytest.mark.parametrize("spec", GRADIENTS)
+def test_gradients_in_the_taps_compute_their_operands_once(spec):
+    """Of the layer between two activations, as in training."""
+    x, y = (2, *spec.size, 64), (2, *spec.out, 64)
+
+    def gradient(x, y):
+        return engine.taps_gradient(jnp.tanh(x), jnp.tanh(y), spec)
+
+    with engine.strategy("gram"):
+        text = compiled(gradient, *[jax.ShapeDtypeStruct(s, jnp.float32) for s in (x, y)]).as_text()
+    assert not beside(text, "tanh", "slice", "pad")
+
+
+def test_updates_in_place():
+    """Operands that a scan updates in place, read before and after: no name is left for a buffer overwritten."""
+
+    def program(run, x, k):
+        def step(carried, s):
+            x, total = carried
+            x = x.at[1].set(s[0])
+            found = run(lambda x, s: x[:3] * s[3:] + x[3:], x, s)
+            x = x[::-1] + x * 0.5
+            again = run(lambda x, y: (x * y)[1:4], x, x)
+            return (x, total + found - again), run(lambda s: s.at[2].set(found[0])[:3], s)
+
+        return lax.scan(step, (x, jnp.zeros((3, 8))), k)
+
+    rng = np.random.default_rng(0)
+    for donated in ((), (0,)):
+        x, k = rng.normal(size=(6, 8)).astype(np.float32), rng.normal(size=(4, 6, 8)).astype(np.float32)
+        want = jax.jit(lambda x, k: program(plain, x, k))(x, k)
+        got = jax.jit(lambda x, k: program(once, x, k), donate_argnums=donated)(jnp.array(x), k)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+SHARDED = """
+import jax, jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from deconvjax.engine.once import once
+for kind in (AxisType.Explicit, AxisType.Auto):
+    mesh = jax.make_mesh((2,), ("d",), axis_types=(kind,))
+    x = jax.device_put(jnp.ones((4, 64)), NamedSharding(mesh, P("d")))
+    f = jax.jit(lambda x: once(lambda x: x[:, 1:] * 2, jnp.sin(x)))
+    text = f.lower(x).compile().as_text()
+    assert "all-" not in text and "while(" not in text, text
+    assert f(x).sharding.spec[0] == "d"
+print("sharded")
+"""
+
+
+def test_sharded_programs_have_no_loop():
+    environment = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env=environment)
+    assert done.stdout == "sharded\n", done.stderr[-2000:]
