@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 
 import jax.numpy as jnp
@@ -26,15 +25,15 @@ from jax import Array
 
 from deconvjax.axis import Axis
 from deconvjax.engine import onednn
+from deconvjax.engine.images import by_images, fitting
 from deconvjax.engine.layout import BESIDE, Widths, fit, padded, pieces, runs, side_by_side, window_slices
-from deconvjax.engine.once import once
 from deconvjax.engine.sides import RUN, Side, split, unfolded
 from deconvjax.engine.spec import Spec
 
 COPY = 120  # multiply-adds in the time of one number copied
 FEW = (3, 12)  # channels of x too few to lie side by side: always, and where y has many
 TALL = 3.5  # rows over columns of a product up to which they are no slower than blocks
-HELD = 1 << 26  # numbers: larger operands are to be no more than a few times larger than x and y
+HELD = 1 << 26  # numbers of one image: larger operands are to be no more than a few times larger than x and y
 LOOPS = 3  # for the rows of single samples: what a loop reads is computed before it, and once
 MANY = 8  # places that are faster as matrices of their own than side by side
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
@@ -42,9 +41,15 @@ WASTE = 1.2  # places of whole blocks over taps: from here on a product for each
 
 def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     """W."""
-    if by_sample(spec, x.shape[0], x.shape[-1], y.shape[-1]):
-        return _by_sample(x, y, spec)
-    return once(partial(_by_blocks, spec=spec), x, y)
+    if by_sample(spec, x.shape[-1], y.shape[-1]):
+        copied = x.shape[0] * math.prod(spec.window) * x.shape[-1] * math.prod(spec.out)
+        size = fitting(x.shape[0], copied, x.size + y.size)
+        return _by_sample(x, y, spec) if size == x.shape[0] else by_images(_by_sample, x, y, spec, size)
+    groups = spec.groups or 1
+    sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
+    copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
+    copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
+    return by_images(_by_blocks, x, y, spec, fitting(x.shape[0], copied, x.size + y.size))
 
 
 def _by_blocks(x: Array, y: Array, spec: Spec) -> Array:
@@ -69,10 +74,10 @@ def _product(windows: Array, y: Array, sides: list[Side]) -> Array:
     return unfolded(k, sides, windows.shape[-1] // places, y.shape[-1] // groups)
 
 
-def by_sample(spec: Spec, batch: int, cin: int, cout: int) -> bool:
+def by_sample(spec: Spec, cin: int, cout: int) -> bool:
     """Whether every sample of a window is a row of its own: few channels, windows that overlap."""
-    rows, terms = math.prod(spec.window) * cin, batch * math.prod(spec.out)
-    held = batch * math.prod(spec.size) * cin + terms * cout
+    rows, terms = math.prod(spec.window) * cin, math.prod(spec.out)
+    held = math.prod(spec.size) * cin + terms * cout
     if spec.groups != 1 or all(a.taps <= a.down for a in spec.axes) or rows * terms > max(HELD, 4 * held):
         return False
     if cin <= FEW[0] and math.prod(a.down for a in spec.axes) * cin < RUN:

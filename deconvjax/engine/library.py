@@ -18,8 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +26,8 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine import banded, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
-from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs, window_slices
+from deconvjax.engine.images import by_images
+from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
@@ -39,7 +38,6 @@ SCATTERED = 0.2  # taps among the numbers of a band
 TOGETHER = 48  # results of one small matrix: more read more zeros
 FEW = 4  # channels too few for sums by channel along one axis
 LONG = 256  # taps from which on a product of blocks is faster than any sum by channel
-IMAGES = 8  # convolutions, one for each image, that are added up; more images share the channels
 
 
 def fits(spec: Spec, depthwise: bool) -> bool:
@@ -176,20 +174,21 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
         return banded.bands_gradient(x, y, spec, lambda a: lambda b: onednn.product(a[None], b[None])[0])
     if spec.groups is None or spec.groups == x.shape[-1] > 1:
         return by_channel(_depthwise_gradient, x, y, spec)
+    return by_images(_image_gradient, x, y, spec, 1)
+
+
+def _image_gradient(x: Array, y: Array, spec: Spec) -> Array:
+    """W of one image: the window is y, whose channels are the last axis; the taps of that axis are images."""
     *lead, last = spec.axes
     rank = len(lead)
     wanted = [(a.lo, a.normal.hi) for a in spec.axes]
-    x = fit(x, [*[(0, 0)] * rank, wanted[-1]])
+    x = fit(x, [*[(0, 0)] * rank, wanted[-1]])[0]
     starts = range(0, last.taps, last.dilation)
-    cuts = [window_slices(x, [0] * rank + [s], [*x.shape[1:-2], last.out], [1] * rank + [last.down]) for s in starts]
-    turned = jnp.stack([jnp.swapaxes(cut, -1, -2) for cut in cuts], 1)  # (B, window, *lead, Cin, out)
-    if x.shape[0] > IMAGES:
-        turned = jnp.moveaxis(turned, 0, -2).reshape(1, *turned.shape[1:-1], -1)
-        y = jnp.moveaxis(y, 0, -3).reshape(1, *y.shape[1:-2], -1, y.shape[-1])
+    cuts = [x[..., s : s + (last.out - 1) * last.down + 1 : last.down, :] for s in starts]
+    turned = jnp.stack([jnp.swapaxes(cut, -1, -2) for cut in cuts])  # (window, *lead, Cin, out)
     steps, grids = [*[a.dilation for a in lead], 1], [*[a.down for a in lead], 1]
-    pads = [*wanted[:-1], (0, 0)]
-    parts = [_convolved(t, jnp.expand_dims(v, rank), steps, pads, grids) for t, v in zip(turned, y, strict=True)]
-    return jnp.moveaxis(reduce(add, parts), 0, rank)
+    k = _convolved(turned, jnp.expand_dims(y[0], rank), steps, [*wanted[:-1], (0, 0)], grids)
+    return jnp.moveaxis(k, 0, rank)
 
 
 def _depthwise_gradient(x: Array, y: Array, spec: Spec) -> Array:

@@ -41,7 +41,7 @@ def _mixed(p: Problem) -> tuple[str, ...]:
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     """One product, or a convolution where its operands would be many times larger than x and y."""
-    if gram.by_sample(p.spec, p.batch, p.cin, p.cout):
+    if gram.by_sample(p.spec, p.cin, p.cout):
         return ("gram",)
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
@@ -51,8 +51,6 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
         return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")
-    if len(combs) == 2 and step == 1 and near > 16:
-        return ("library", "gram")
     return ("gram",)
 
 

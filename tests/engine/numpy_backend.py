@@ -11,8 +11,8 @@ import numpy as np
 
 NAMES = (
     *("banded", "bandrows", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram"),
-    *("layout", "library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps", "tapsum"),
-    "tiles",
+    *("images", "layout", "library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps"),
+    *("tapsum", "tiles"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 ONEDNN = import_module("deconvjax.engine.onednn")

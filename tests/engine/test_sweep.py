@@ -7,7 +7,8 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import combwise, fourier, gram, layout, library, lower, rule, shifted, strided, tapsum
+from deconvjax.engine import combwise, fourier, gram, images, layout, library, lower, rule, shifted, strided, tapsum
+from deconvjax.engine.images import fitting
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem
 from tests.engine import oracle
@@ -64,7 +65,7 @@ def test_every_strategy(strategy):
     assert counted > 60
 
 
-@pytest.mark.parametrize(("name", "value"), [("CROP", -1), ("CROP", 10**9), ("IMAGES", 1), ("CHANNELS", 1)])
+@pytest.mark.parametrize(("name", "value"), [("CROP", -1), ("CROP", 10**9), ("CHANNELS", 1)])
 def test_choices_of_the_library(monkeypatch, name, value):
     """Each of its two ways, where it would choose by size."""
     monkeypatch.setattr(library, name, value)
@@ -97,6 +98,19 @@ def test_ways_of_the_product(monkeypatch, way, few, waste, many, beside):
         for seed in range(27_000, 27_200):
             run(seed, "gram", onednn=True, up=1, down=4, dilation=1 + seed % 2, groups=(1, 1, 2), ranks=(2,))
     assert len(ran) > 40
+
+
+def test_pieces_of_the_batch(monkeypatch):
+    """As many images at once as fit and divide the batch, where a product for all copies too much."""
+    monkeypatch.setattr(images, "FREE", 0)
+    monkeypatch.setattr(images, "ROOM", 1)
+    cut = []
+    monkeypatch.setattr(gram, "fitting", lambda batch, *args: cut.append((fitting(batch, *args), batch)) or cut[-1][0])
+    with numpy_backend():
+        for seed in range(28_000, 28_200):
+            run(seed, "gram", onednn=True, up=1, groups=(1, 1, 2), batch=12, ranks=(2,))
+    assert sum(size < batch for size, batch in cut) > 20
+    assert sum(1 < size < batch for size, batch in cut) > 10
 
 
 def test_joined_parts(monkeypatch):
