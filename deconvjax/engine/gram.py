@@ -140,10 +140,28 @@ def _apart(x: Array, groups: int) -> Array:
 def _shifts(y: Array, sides: list[Side], groups: int) -> Array:
     """(B, *out, g*c) -> (g, terms, shifts*c), padded as they are laid side by side."""
     y, counts = _apart(y, groups), [len(s.live) for s in sides]
+    if 1 < sides[-1].shifts < math.prod(s.shifts for s in sides) >= BESIDE:
+        return _by_stages(y, sides, groups)
     parts = []
     for at in np.ndindex(*[s.shifts for s in sides]):
         lows = [w * s.hop - s.live.start for w, s in zip(at, sides, strict=True)]
         parts.append((y, [(lo, n - s.axis.out - lo) for lo, n, s in zip(lows, counts, sides, strict=True)]))
+    return _terms(parts, groups)
+
+
+def _by_stages(y: Array, sides: list[Side], groups: int) -> Array:
+    """The same of many shifts: those of the last axis first, padded, then the others, whose runs are longer so."""
+    *outer, last = sides
+    lows = [w * last.hop - last.live.start for w in range(last.shifts)]
+    room, none = len(last.live) - last.axis.out, [(0, 0)] * len(outer)
+    y = side_by_side([(y, [*none, (lo, room - lo)]) for lo in lows])
+    before = [max(s.reach - s.live.start, 0) for s in outer]  # what the last shift needs
+    after = [max(len(s.live) - s.axis.out + s.live.start, 0) for s in outer]  # the first
+    y = fit(y, [*zip(before, after, strict=True), (0, 0)])
+    counts, parts = [len(s.live) for s in sides], []
+    for at in np.ndindex(*[s.shifts for s in outer]):
+        starts = [low - w * s.hop + s.live.start for low, w, s in zip(before, at, outer, strict=True)]
+        parts.append((window_slices(y, [*starts, 0], counts, [1] * len(sides)), [*none, (0, 0)]))
     return _terms(parts, groups)
 
 

@@ -100,6 +100,18 @@ def test_ways_of_the_product(monkeypatch, way, few, waste, many, beside):
     assert len(ran) > 40
 
 
+def test_shifts_by_stages(monkeypatch):
+    """Those of the last axis first, then the others."""
+    monkeypatch.setattr(gram, "FEW", (0, 0))
+    monkeypatch.setattr(gram, "BESIDE", 4)
+    ran, run_ = [], gram._by_stages
+    monkeypatch.setattr(gram, "_by_stages", lambda *args: ran.append(args) or run_(*args))
+    with numpy_backend():
+        for seed in range(29_000, 29_200):
+            run(seed, "gram", onednn=True, up=1, down=2, window=6, dilation=1, groups=(1, 1, 2), ranks=(2, 3))
+    assert len(ran) > 40
+
+
 def test_pieces_of_the_batch(monkeypatch):
     """As many images at once as fit and divide the batch, where a product for all copies too much."""
     monkeypatch.setattr(images, "FREE", 0)
