@@ -34,6 +34,7 @@ COPY = 120  # multiply-adds in the time of one number copied
 FEW = (3, 12)  # channels of x too few to lie side by side: always, and where y has many
 TALL = 3.5  # rows over columns of a product up to which they are no slower than blocks
 HELD = 1 << 26  # numbers of one image: larger operands are to be no more than a few times larger than x and y
+HALVED = 1 << 26  # multiply-adds from which on the sum of a product may be two
 LOOPS = 3  # for the rows of single samples: what a loop reads is computed before it, and once
 MANY = 8  # places that are faster as matrices of their own than side by side
 WASTE = 1.2  # places of whole blocks over taps: from here on a product for each place is faster
@@ -68,10 +69,15 @@ def _by_blocks(x: Array, y: Array, spec: Spec) -> Array:
 
 
 def _product(windows: Array, y: Array, sides: list[Side]) -> Array:
-    """W of windows (g, terms, places*c)."""
+    """W of windows (g, terms, places*c); long sums of few results in halves: oneDNN leaves them to one core."""
     groups, places = windows.shape[0], math.prod(len(s.places) for s in sides)
-    k = onednn.product(_shifts(y, sides, groups), windows)
-    return unfolded(k, sides, windows.shape[-1] // places, y.shape[-1] // groups)
+    parts, inner, outer = [_shifts(y, sides, groups), windows], windows.shape[-1] // places, y.shape[-1] // groups
+    terms, results = windows.shape[1], windows.shape[-1] * parts[0].shape[-1]
+    halved = groups == 1 and terms % 2 == 0 and terms >= results and terms * results >= HALVED
+    if halved:
+        parts = [a.reshape(2, terms // 2, a.shape[-1]) for a in parts]
+    k = onednn.product(*parts)
+    return unfolded(k.sum(0, keepdims=True) if halved else k, sides, inner, outer)
 
 
 def by_sample(spec: Spec, cin: int, cout: int) -> bool:

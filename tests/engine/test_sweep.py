@@ -7,7 +7,20 @@ The strategies' own code runs on NumPy arrays (numpy_backend), on small integers
 import numpy as np
 import pytest
 
-from deconvjax.engine import combwise, fourier, gram, images, layout, library, lower, rule, shifted, strided, tapsum
+from deconvjax.engine import (
+    combwise,
+    fourier,
+    gram,
+    images,
+    layout,
+    library,
+    lower,
+    onednn,
+    rule,
+    shifted,
+    strided,
+    tapsum,
+)
 from deconvjax.engine.images import fitting
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem
@@ -110,6 +123,19 @@ def test_shifts_by_stages(monkeypatch):
         for seed in range(29_000, 29_200):
             run(seed, "gram", onednn=True, up=1, down=2, window=6, dilation=1, groups=(1, 1, 2), ranks=(2, 3))
     assert len(ran) > 40
+
+
+def test_sums_in_halves(monkeypatch):
+    """Of products that sum many terms for few results."""
+    monkeypatch.setattr(gram, "FEW", (0, 0))
+    monkeypatch.setattr(gram, "HALVED", 0)
+    ran = []
+    with numpy_backend(), monkeypatch.context() as inside:
+        product = onednn.product
+        inside.setattr(onednn, "product", lambda a, b: ran.append(len(a)) or product(a, b))
+        for seed in range(30_000, 30_200):
+            run(seed, "gram", onednn=True, up=1, size=9, window=2, groups=(1,), ranks=(2,))
+    assert ran.count(2) > 40
 
 
 def test_pieces_of_the_batch(monkeypatch):
