@@ -10,8 +10,9 @@ from jax import export, lax
 
 from deconvjax import engine
 from deconvjax.axis import Axis
-from deconvjax.engine import Spec
+from deconvjax.engine import Spec, images
 from deconvjax.engine.once import once
+from tests.engine.test_onednn import needs_onednn
 
 X = jax.ShapeDtypeStruct((256, 512), jnp.float32)
 
@@ -89,6 +90,7 @@ GRADIENTS = [
 ]
 
 
+@needs_onednn
 @pytest.mark.parametrize("spec", GRADIENTS)
 def test_gradients_in_the_taps_compute_their_operands_once(spec):
     """Of the layer between two activations, as in training."""
@@ -100,6 +102,18 @@ def test_gradients_in_the_taps_compute_their_operands_once(spec):
     with engine.strategy("gram"):
         text = compiled(gradient, *[jax.ShapeDtypeStruct(s, jnp.float32) for s in (x, y)]).as_text()
     assert not beside(text, "tanh", "slice", "pad")
+
+
+@needs_onednn
+@pytest.mark.parametrize(("room", "pieces"), [(images.ROOM, True), (100, False)])
+def test_copies_are_few_times_the_operands(monkeypatch, room, pieces):
+    """Of a large batch: a product for some of the images after another."""
+    monkeypatch.setattr(images, "ROOM", room)
+    spec, shape = Spec((Axis(32, 5, lo=2, hi=2),) * 2), jax.ShapeDtypeStruct((16, 32, 32, 256), jnp.float32)
+    with engine.strategy("gram"):
+        held = compiled(lambda x, y: engine.taps_gradient(x, y, spec), shape, shape).memory_analysis()
+    copied = (held.temp_size_in_bytes - held.output_size_in_bytes) / held.argument_size_in_bytes
+    assert (copied < 3.5) == pieces
 
 
 def test_updates_in_place():
