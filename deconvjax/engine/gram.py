@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import jax.numpy as jnp
@@ -50,16 +51,15 @@ def taps_gradient(x: Array, y: Array, spec: Spec) -> Array:
     sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
     copied = y.shape[-1] * math.prod(s.shifts for s in sides) + x.shape[-1] * math.prod(len(s.places) for s in sides)
     copied *= x.shape[0] * math.prod(len(s.live) for s in sides)
-    return by_images(_by_blocks, x, y, spec, fitting(x.shape[0], copied, x.size + y.size))
+    return by_images(partial(_by_blocks, sides=sides), x, y, spec, fitting(x.shape[0], copied, x.size + y.size))
 
 
-def _by_blocks(x: Array, y: Array, spec: Spec) -> Array:
-    """W of x and y in memory."""
+def _by_blocks(x: Array, y: Array, spec: Spec, sides: list[Side]) -> Array:
+    """W of x and y in memory, by `sides`, but where an axis is ragged."""
     groups = spec.groups or 1
     for i, axis in enumerate(spec.axes[:-1]):
         if _ragged(axis):
             return _by_place(x, y, spec, i)
-    sides = split(spec, x.shape[-1] // groups, y.shape[-1] // groups, COPY)
     if groups == 1 and all(s.on_y for s in sides) and math.prod(s.axis.down for s in sides[:-1]) >= MANY:
         k = onednn.product(_shifts(y, sides, 1), _blocks(x, sides))  # (places, shifts*c, places of a row*c)
         return unfolded(jnp.swapaxes(k, 0, 1).reshape(1, k.shape[1], -1), sides, x.shape[-1], y.shape[-1])
@@ -218,7 +218,7 @@ def _terms(parts: Sequence[tuple[Array, Widths]], groups: int) -> Array:
 def _blocks(x: Array, sides: list[Side]) -> Array:
     """(B, *size, c) -> (places, terms, places of the last axis * c), all axes being cut into blocks of `down` samples.
 
-    Rows are copied whole, and padded by the way; behind an activation or in a scan that is slower than side by side.
+    Rows are copied whole, and padded by the way; of few places that is no faster than side by side.
     """
     *outer, last = sides
     lo, hi = (n * x.shape[-1] for n in last.pads)
