@@ -5,8 +5,9 @@
 The combs of the last axis are channels, which makes their interleaving a reshape. The combs of another axis are an
 axis of their own: one sample of x, padded so that each of the `phases` results reads one slice of the taps (oneDNN
 skips the others, as it skips all padding). So depth to space moves nothing, and only an axis whose combs do not start
-together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved. Where no
-channels mix, the combs of the last axis each read a copy of x's channels.
+together is cropped. Where oneDNN has no axis left, or channels are grouped, the combs are interleaved. Few results of
+many channels are one product, then sums (`col2im`). Where no channels mix, the combs of the last axis each read a copy
+of x's channels.
 
     W[j, w] = sum_b conv(x_b turned, last axis cut out for tap w; y_b)
 
@@ -24,7 +25,7 @@ import numpy as np
 from jax import Array, lax
 
 from deconvjax.axis import Axis
-from deconvjax.engine import banded, convolution, onednn
+from deconvjax.engine import banded, col2im, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.images import by_images
 from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs
@@ -72,6 +73,8 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
         return _scalar(x, taps, spec)
     if groups is None or groups == channels > 1:
         return _depthwise(x, per_channel(taps, spec, channels) if groups is None else taps, spec)
+    if col2im.cheaper(spec, channels, taps.shape[-1]):
+        return col2im.scattered(x, taps, spec, _placed)
     combs = _combs(spec, channels)
     if groups > 1 or _places(combs) > MOST:
         return convolution.polyphase(x, taps, spec, _bordered)
@@ -115,6 +118,12 @@ def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
     return _convolved(
         x, kernel, [c.step for c in combs], [c.border for c in combs], [c.grid for c in combs], groups
     )
+
+
+def _placed(x: Array, matrix: Array, widths: Widths) -> Array:
+    """Every sample by a matrix, padded or cropped: a convolution of one tap, whose padding costs nothing."""
+    ones = [1] * (x.ndim - 2)
+    return _convolved(x, matrix.reshape(*ones, *matrix.shape), ones, widths, ones)
 
 
 def _convolved(

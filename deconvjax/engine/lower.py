@@ -15,6 +15,7 @@ from deconvjax.engine import (
     banded,
     bandrows,
     blocks,
+    col2im,
     columns,
     convolution,
     dense,
@@ -40,6 +41,7 @@ STAGES: Strategies = {
     "convolution": convolution.stage,
     "columns": columns.stage,
     "blocks": blocks.stage,
+    "col2im": col2im.stage,
     "tapsum": tapsum.stage,
     "banded": banded.stage,
     "bandrows": bandrows.stage,
@@ -67,7 +69,7 @@ GRADIENTS: Strategies = {
 }
 
 
-HALF = {"convolution", "columns", "blocks", "dense", "direct", "whole", "triton"}  # add up in float32 by themselves
+HALF = {"convolution", "columns", "blocks", "col2im", "dense", "direct", "whole", "triton"}  # add up in float32
 HIGHEST = {"highest", "float32", str(lax.Precision.HIGHEST)}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from deconvjax.engine import (
     banded,
     blocks,
+    col2im,
     columns,
     convolution,
     dense,
@@ -27,8 +28,8 @@ from deconvjax.engine.comb import comb
 from deconvjax.engine.problem import Problem
 
 FORWARD = (
-    "convolution", "columns", "blocks", "tapsum", "banded", "bandrows", "fourier", "dense", "library", "triton",
-    "direct",
+    "convolution", "columns", "blocks", "col2im", "tapsum", "banded", "bandrows", "fourier", "dense", "library",
+    "triton", "direct",
 )  # fmt: skip
 GRADIENT = (
     "shifted", "whole", "gram", "library", "columns", "taps", "tiles", "by_axis", "rows", "banded", "bandrows",
@@ -54,6 +55,8 @@ def feasible(name: str, p: Problem) -> bool:
             return columns.fits(spec) and math.prod(comb(a).width for a in spec.axes) <= 512
         if name == "blocks":
             return blocks.fits(spec) and math.prod(blocks.touched(comb(a)) for a in spec.axes) <= 512
+        if name == "col2im":
+            return col2im.fits(spec)
         if name == "library":
             return library.fits(spec, p.depthwise) and math.prod(comb(a).width for a in spec.axes) <= 16384
         if name == "tapsum":

@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
-from deconvjax.engine import blocks, fourier, tapsum, tiles
+from deconvjax.engine import blocks, col2im, fourier, tapsum, tiles
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, FEW, Problem
 
 LONG = (200, 400)  # taps of one channel, of many: from here on their gradient is faster through transforms
+RESULTS = 1.25  # of all taps, over the channels that go in: from here on `col2im` writes more than it saves
 FILLED = 0.7  # share of the places of all tiles that are samples
 
 
@@ -44,6 +45,10 @@ def _dense(p: Problem) -> tuple[str, ...]:
     spec = p.spec
     combs = [comb(a) for a in spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
+    if p.groups == width == phases == 1:
+        return ("columns",)  # a product
+    if col2im.fits(spec) and math.prod(spec.window) * p.cout <= RESULTS * p.cin:
+        return ("col2im",)
     near = math.prod(blocks.touched(c) for c in combs)
     gathered = width * p.cin  # numbers that `columns` copies per place, and that `blocks` adds up per place
     scattered = near * phases * p.cout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deconvjax.engine import blocks, fourier, gram, library, rule_cpu
+from deconvjax.engine import blocks, col2im, fourier, gram, library, rule_cpu
 from deconvjax.engine.comb import comb
 from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, Problem
@@ -27,7 +27,9 @@ def prefer(p: Problem) -> tuple[str, ...]:
 
 
 def _mixed(p: Problem) -> tuple[str, ...]:
-    """oneDNN's convolution, but for a few channels or many combs, where a product and a copy are less."""
+    """oneDNN's convolution, but for many combs, where a product and a copy are less, and few results of small x."""
+    if col2im.cheaper(p.spec, p.cin, p.cout):
+        return ("col2im",) if _held(p) <= SMALL else ("library",)
     combs = [comb(a) for a in p.spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
     if phases == 1:
@@ -35,8 +37,12 @@ def _mixed(p: Problem) -> tuple[str, ...]:
     inner = p.cin // p.groups
     if width == 1:  # a product, whose combs the call lays out by itself
         return ("library",) if inner >= 16 and p.cout > 1 and len(combs) < 3 else ()
-    few, many = len(combs) > 1 and phases * p.cout < 16, phases >= 256 or (phases >= 16 and inner < 48)
-    return () if few or many else ("library",)
+    return () if phases >= 256 or (phases >= 16 and inner < 48) else ("library",)
+
+
+def _held(p: Problem) -> int:
+    """Bytes of x and y."""
+    return p.batch * (math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout) * p.dtype.itemsize
 
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
@@ -45,9 +51,8 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
         return ("gram",)
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
-    held = p.batch * (math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout) * p.dtype.itemsize
     loops = p.cin < 8 or (len(combs) == 2 and step > 1 and (near > 1 or p.groups > 1))
-    if p.groups > GROUPS or (held <= SMALL and loops):
+    if p.groups > GROUPS or (_held(p) <= SMALL and loops):
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
         return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")

@@ -10,9 +10,9 @@ from importlib import import_module
 import numpy as np
 
 NAMES = (
-    *("banded", "bandrows", "blocks", "columns", "combwise", "convolution", "dense", "direct", "fourier", "gram"),
-    *("images", "layout", "library", "lower", "products", "rows", "shifted", "sides", "strided", "strips", "taps"),
-    *("tapsum", "tiles"),
+    *("banded", "bandrows", "blocks", "col2im", "columns", "combwise", "convolution", "dense", "direct", "fourier"),
+    *("gram", "images", "layout", "library", "lower", "products", "rows", "shifted", "sides", "strided", "strips"),
+    *("taps", "tapsum", "tiles"),
 )
 MODULES = tuple(import_module(f"deconvjax.engine.{name}") for name in NAMES)
 ONEDNN = import_module("deconvjax.engine.onednn")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deconvjax.engine import (
+    col2im,
     combwise,
     fourier,
     gram,
@@ -64,6 +65,8 @@ def test_every_strategy(strategy):
         limits = {"depthwise": True}
     if strategy == "dense":
         limits = {"groups": (2, 3)}
+    if strategy == "col2im":
+        limits = {"groups": (1,), "down": 1}
     if strategy in ("rows", "tiles", "by_axis", "shifted", "whole", "gram"):
         limits |= {"up": 1}
     onednn = strategy in ("library", "gram")
@@ -86,6 +89,17 @@ def test_choices_of_the_library(monkeypatch, name, value):
     with numpy_backend():
         for seed in range(24_000, 24_150):
             run(seed, "library", onednn=True, **limits)
+
+
+def test_few_results_by_the_library(monkeypatch):
+    """One product of all samples, padded or cropped by the call, then sums."""
+    monkeypatch.setattr(col2im, "cheaper", lambda spec, cin, cout: col2im.fits(spec))
+    ran, scattered = [], col2im.scattered
+    monkeypatch.setattr(col2im, "scattered", lambda *args: ran.append(args) or scattered(*args))
+    with numpy_backend():
+        for seed in range(31_000, 31_200):
+            run(seed, "library", onednn=True, groups=(1,), down=1, batch=3)
+    assert len(ran) > 150
 
 
 @pytest.mark.parametrize(
