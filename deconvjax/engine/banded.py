@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, reduce
-from operator import add
+from functools import lru_cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +20,7 @@ from jax import Array, lax
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import Widths, canonical, fit
+from deconvjax.engine.products import summed
 from deconvjax.engine.spec import Shape, Spec
 
 BLOCK = 32  # samples per block: whole vector registers; longer blocks hold more zeros
@@ -103,7 +103,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
         for w, part in enumerate(matrix):
             rows = source[:, w : w + count].reshape(-1, matrix.shape[1])
             parts.append(lax.dot_general(rows, part, (((1,), (0,)), ((), ())), precision=spec.precision))
-        return reduce(add, parts)
+        return summed(parts)
 
     return bands(x, taps, spec, convolve)
 

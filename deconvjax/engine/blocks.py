@@ -16,7 +16,7 @@ from jax import Array
 
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import comb_taps, fit, interleave
-from deconvjax.engine.products import grouped, product
+from deconvjax.engine.products import grouped, product, summed
 from deconvjax.engine.spec import Shape, Spec
 
 
@@ -88,12 +88,11 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     phases, near = [c.phases for c in combs], [touched(c) for c in combs]
     z = product(rows, kernel, spec.precision)
     z = z.reshape(x.shape[0], *blocks, groups, math.prod(near), *phases, -1)
-    total = None
+    parts = []
     for i, at in enumerate(np.ndindex(*near)):
         cut = [slice(w, w + c.count) for w, c in zip(at, combs, strict=True)]
-        part = z[(slice(None), *cut, slice(None), i)]
-        total = part if total is None else total + part
-    assert total is not None
+        parts.append(z[(slice(None), *cut, slice(None), i)])
+    total = summed(parts)
     if groups > 1:
         total = jnp.moveaxis(total, rank + 1, -2)
     return interleave(total.reshape(*total.shape[: rank + 1], *phases, taps.shape[-1]), combs)

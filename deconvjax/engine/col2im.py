@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +18,7 @@ from jax import Array, lax
 
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import Widths, fit, interleave
-from deconvjax.engine.products import dot
+from deconvjax.engine.products import dot, summed
 from deconvjax.engine.spec import Spec
 
 TERMS = 128  # summands, all combs together: more compile slowly
@@ -90,4 +88,4 @@ def _added(z: Array, combs: Sequence[Comb], at: Sequence[int]) -> Array:
         cut = [slice(w * c.grid, w * c.grid + c.count) for (w, _), c in zip(chosen, combs, strict=True)]
         terms.append(z[(slice(None), *cut, *[j for _, j in chosen])])
     shape = (z.shape[0], *[c.count for c in combs], z.shape[-1])
-    return reduce(add, terms) if terms else lax.full_like(z, 0, shape=shape)
+    return summed(terms) if terms else lax.full_like(z, 0, shape=shape)

@@ -9,15 +9,14 @@ start together are needed (no skip), and taps that a comb does not have are left
 from __future__ import annotations
 
 import math
-from functools import reduce
 from itertools import product
-from operator import add
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import fit, joined
+from deconvjax.engine.products import summed
 from deconvjax.engine.spec import Spec
 
 COMBS = 4  # sums in one loop
@@ -49,7 +48,7 @@ def stage(x: Array, kernel: Array, spec: Spec) -> Array:
             cut[-1] = slice(cut[-1].start * channels, cut[-1].stop * channels)
             terms.append(rows[(slice(None), *cut)] * kernel[tuple(j for _, j in taps)])
         flat = (batch, *counts[:-1], last.count * channels)
-        total = reduce(add, terms) if terms else lax.full_like(x, 0, shape=flat)
+        total = summed(terms) if terms else lax.full_like(x, 0, shape=flat)
         return total.reshape(batch, *counts, channels)
 
     def stacked(phases: tuple[int, ...]) -> Array:

@@ -21,16 +21,16 @@ FREE = 1 << 23  # numbers that may be copied however small x and y are: smaller 
 
 def by_images(gradient: Callable[..., Array], x: Array, y: Array, spec: Spec, size: int) -> Array:
     """W of a channelled stage by a `gradient` of `size` images, which divide the batch, its operands in memory."""
-    piece_of = partial(gradient, spec=spec)
+    shape = (*spec.window, x.shape[-1] // (spec.groups or 1), y.shape[-1])
+    found = partial(once, partial(gradient, spec=spec), shape)
     if size == x.shape[0]:
-        return once(piece_of, x, y)
+        return found(x, y)
 
     def add(i: Array | int, total: Array) -> Array:
         piece = [lax.dynamic_slice(a, (i * size, *[0] * (a.ndim - 1)), (size, *a.shape[1:])) for a in (x, y)]
-        return total + once(piece_of, *piece)
+        return total + found(*piece)
 
-    zero = jnp.zeros((*spec.window, x.shape[-1] // (spec.groups or 1), y.shape[-1]), x.dtype)
-    return lax.fori_loop(0, x.shape[0] // size, add, zero)
+    return lax.fori_loop(0, x.shape[0] // size, add, jnp.zeros(shape, x.dtype))
 
 
 def fitting(batch: int, copied: int, held: int) -> int:

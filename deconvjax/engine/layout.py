@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from deconvjax.engine.comb import Comb
+from deconvjax.engine.products import summed
 from deconvjax.engine.spec import Spec
 
 Widths = Sequence[tuple[int, int]]
@@ -91,7 +90,7 @@ def side_by_side(parts: Sequence[tuple[Array, Widths]]) -> Array:
     if len(parts) > BESIDE:
         return jnp.concatenate([padded(x, widths) for x, widths in parts], -1)
     c, last = parts[0][0].shape[-1], len(parts) - 1
-    return reduce(add, [padded(x, widths, (i * c, (last - i) * c)) for i, (x, widths) in enumerate(parts)])
+    return summed([padded(x, widths, (i * c, (last - i) * c)) for i, (x, widths) in enumerate(parts)])
 
 
 def runs(x: Array, count: int, step: int, window: int) -> Array:

@@ -1,4 +1,4 @@
-"""`once(f, x, y)`: f(x, y), its operands computed and put into memory before f starts, and once for all that f reads.
+"""`once(f, shape, x, y)`: f(x, y), its operands computed and put into memory before f starts, once for all its reads.
 
 XLA's CPU backend fuses what makes an operand (an activation, the slice that a scan takes) into every loop that reads
 it, once for each read, and drops `lax.optimization_barrier` before it does. It never fuses into the body of a loop, so
@@ -13,20 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from deconvjax.engine.spec import Shape
 
-def once(f: Callable[..., Array], *operands: Array) -> Array:
-    """f(*operands), none of them empty. The result is set to zero first, so it should be small beside them."""
-    out = jax.eval_shape(f, *operands)
+
+def once(f: Callable[..., Array], shape: Shape, *operands: Array) -> Array:
+    """f(*operands), of `shape` and their type, none of them empty.
+
+    The result is set to zero first, so it should be small beside them. Its shape is asked for, since finding it out
+    would be tracing f twice.
+    """
 
     def turn(carried: tuple[Array, ...]) -> tuple[Array, ...]:
         _, _, *operands = carried
         return jnp.bool_(False), *lax.optimization_barrier((f(*operands), *operands))
 
-    start = (_true(operands[0]), jnp.zeros(out.shape, out.dtype), *operands)
+    start = (_true(operands[0]), jnp.zeros(shape, operands[0].dtype), *operands)
     return lax.while_loop(lambda carried: carried[0], turn, start)[1]
 
 

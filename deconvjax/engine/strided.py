@@ -11,8 +11,6 @@ instead and adds the touched blocks up in one loop: for windows of more blocks t
 from __future__ import annotations
 
 import math
-from functools import reduce
-from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +19,7 @@ from jax import Array, lax
 from deconvjax.engine.blocks import block_taps, touched
 from deconvjax.engine.comb import Comb
 from deconvjax.engine.layout import comb_taps, fit, joined, taken
+from deconvjax.engine.products import summed
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
 SHORT = 32  # taps that one axis adds up sample by sample
@@ -60,7 +59,7 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
             taps = tables[tuple(s.tap + i for s, i in zip(chosen, at, strict=True))]
             terms.append(x[(slice(None), *cut)][..., None, :] * taps)
         shape = (batch, *[s.count for s in chosen], *x.shape[-2:-1], near, length * channels)
-        return reduce(add, terms) if terms else lax.full_like(x, 0, shape=shape)
+        return summed(terms) if terms else lax.full_like(x, 0, shape=shape)
 
     sums = assemble(plans, range(1, 1 + len(outer)), leaf)
     shape = (batch, *[c.count for c in outer])
@@ -74,7 +73,7 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
             low = last.pad // last.step + late - i
             place = [*[(0, 0)] * len(outer), (low, last.count - blocks - low)]
             total.append(fit(part[..., i, :] if whole else part[..., i, :, :], place))
-    return joined(reduce(add, total), combs)
+    return joined(summed(total), combs)
 
 
 def _tables(kernel: Array, combs: list[Comb], length: int) -> Array:
@@ -111,7 +110,7 @@ def aligned(x: Array, kernel: Array, combs: list[Comb]) -> Array:
             cut = [framed(c)[0].read(w, c) for w, c in zip(at, outer, strict=True)]
             part = x[(slice(None), *cut, slice(near, near + last.count))]
             parts.append(part * kernel[(*[cut for w in at for cut in (w, 0)], near)])
-    (total,) = _inside(reduce(add, parts).reshape(-1, last.step * channels), last.step, 0)
+    (total,) = _inside(summed(parts).reshape(-1, last.step * channels), last.step, 0)
     return joined(total.reshape(-1, *[n for c in combs for n in (c.count, 1)], channels), combs)
 
 
@@ -128,4 +127,4 @@ def _inside(blocks: Array, step: int, turn: int) -> list[Array]:
         sums = lax.dot_general(lax.optimization_barrier(blocks), ones, (((1,), (0,)), ((), ())), precision="highest")
         return [sums[:, i * channels : (i + 1) * channels] for i in range(sides.shape[1])]
     samples = [blocks[:, r * channels : (r + 1) * channels] for r in range(step)]
-    return [reduce(add, samples[a:b]) for a, b in ((0, step - turn), (step - turn, step)) if b > a]
+    return [summed(samples[a:b]) for a, b in ((0, step - turn), (step - turn, step)) if b > a]

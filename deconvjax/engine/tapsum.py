@@ -9,8 +9,6 @@ The combs are an axis of the sum's result, so depth to space is a reshape. Where
 from __future__ import annotations
 
 import math
-from functools import reduce
-from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +18,7 @@ from deconvjax.engine import combwise, strided
 from deconvjax.engine.blocks import touched
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.layout import apart, comb_taps, frame, joined, window_slices
+from deconvjax.engine.products import summed
 from deconvjax.engine.spec import Spec
 from deconvjax.engine.strips import Strip, assemble, few, framed, strips
 
@@ -81,7 +80,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
             sizes = [n for c in combs for n in (1, c.phases)]
             terms.append(part * window_slices(kernel, taps, sizes, [1] * len(sizes)))
         shape = (x.shape[0], *[n for s, c in zip(chosen, combs, strict=True) for n in (s.count, c.phases)], x.shape[-1])
-        return reduce(add, terms) if terms else lax.full_like(x, 0, shape=shape)
+        return summed(terms) if terms else lax.full_like(x, 0, shape=shape)
 
     return joined(assemble(plans, range(1, 2 * len(combs), 2), leaf), combs)
 

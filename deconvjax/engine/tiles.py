@@ -110,7 +110,7 @@ def _depthwise(
 def _pairwise(terms: list[Array]) -> Array:
     """Their sum: short chains of additions."""
     while len(terms) > 1:
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1 :]
+        terms = [lax.add(a, b) for a, b in zip(terms[::2], terms[1::2], strict=False)] + terms[len(terms) & ~1 :]
     return terms[0]
 
 

@@ -184,6 +184,7 @@ jnp = types.SimpleNamespace(
     float32=np.float32,
 )
 lax = types.SimpleNamespace(
+    add=np.add,
     rev=lambda a, axes: np.flip(a, axes),
     dynamic_update_slice=_update,
     dynamic_slice=_slice,
@@ -205,7 +206,7 @@ lax = types.SimpleNamespace(
 @contextmanager
 def numpy_backend():
     """Inside, the strategies compute with NumPy."""
-    ours = {"jnp": jnp, "lax": lax, "once": lambda f, *operands: f(*operands)}
+    ours = {"jnp": jnp, "lax": lax, "once": lambda f, shape, *operands: f(*operands)}
     saved = [(m, name, getattr(m, name)) for m in MODULES for name in ours if hasattr(m, name)]
     ours |= LIBRARY
     saved += [(ONEDNN, name, getattr(ONEDNN, name)) for name in LIBRARY]
