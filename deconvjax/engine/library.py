@@ -33,7 +33,7 @@ from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
 MOST = 3  # spatial axes that oneDNN knows
-CROP = 64  # multiply-adds in the time that cropping takes per number
+CROP = 52  # multiply-adds in the time that cropping takes per number
 CHANNELS = 16  # from here on the channels of one filter fill the vector registers
 SCATTERED = 0.2  # taps among the numbers of a band
 TOGETHER = 48  # results of one small matrix: more read more zeros
