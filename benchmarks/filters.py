@@ -143,7 +143,8 @@ def _torch_resize(x: np.ndarray, ct: np.ndarray, factor: int) -> dict[str, dict]
 def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
     """Nanoseconds per output pixel of bilinear x2, by size: of one image, and of as many as have the largest's pixels.
 
-    A call has costs of its own (dispatch, threads to wake), which small images alone cannot hide.
+    A call has costs of its own (dispatch, threads to wake), which small images alone cannot hide: `ns_per_pixel_pass`
+    is XLA's `y + 1` over the one image.
     """
     tasks: dict[tuple[int, str], dict[str, Callable]] = {}
     pixels: dict[tuple[int, str], int] = {}
@@ -152,8 +153,12 @@ def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
             draw = np.random.default_rng(0)
             x = jnp.asarray(draw.standard_normal((images, size // 2, size // 2, 1), dtype=np.float32))
             tasks[size, name] = {"ours": build(lambda x: enlarge(x, 2), x).call}
+            if images == 1:
+                tasks[size, name]["pass"] = build(lambda y: y + 1, jnp.zeros((1, size, size, 1))).call
             pixels[size, name] = images * size**2
     records = {size: {"row": f"flat bilinear x2 {size}x{size}", "column": "forward"} for size in sizes}
     for (size, name), timing in visited(tasks, seconds=seconds).items():
         records[size][name] = timing.median("ours") / pixels[size, name] * 1e9
+        if "pass" in timing.seconds and name == "ns_per_pixel":
+            records[size]["ns_per_pixel_pass"] = timing.median("pass") / size**2 * 1e9
     return list(records.values())

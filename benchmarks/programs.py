@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from jax import Array, lax
 
 Apply = Callable[[Array, Array], Array]
 LENGTH = 4  # steps of the scan
+BUILDS = 3  # times a program is compiled
 
 
 def alone(apply: Apply, column: str) -> Callable:
@@ -56,7 +58,7 @@ def scanned(apply: Apply, column: str) -> Callable:
 
 @dataclass
 class Built:
-    """A compiled program, how long XLA took, and its temporary memory over inputs plus outputs."""
+    """A compiled program, how long that took from Python on, and its temporary memory over inputs plus outputs."""
 
     call: Callable[[], object]
     compile_seconds: float
@@ -65,14 +67,17 @@ class Built:
 
 
 def build(program: Callable, *args: Array) -> Built:
-    """Lower and compile without touching JAX's caches; `call` blocks."""
-    start = time.perf_counter()
-    compiled = jax.jit(program).lower(*args).compile()
-    seconds = time.perf_counter() - start
+    """Lower and compile without touching JAX's caches, the median time of `BUILDS`; `call` blocks."""
+    seconds: list[float] = []
+    for _ in range(BUILDS):
+        start = time.perf_counter()
+        compiled = jax.jit(lambda *args: program(*args)).lower(*args).compile()
+        seconds.append(time.perf_counter() - start)
     analysis: Any = compiled.memory_analysis()
     useful = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
     memory = analysis.temp_size_in_bytes / max(useful, 1)
-    return Built(lambda: jax.block_until_ready(compiled(*args)), seconds, memory, compiled.as_text() or "")
+    call = lambda: jax.block_until_ready(compiled(*args))  # noqa: E731
+    return Built(call, statistics.median(seconds), memory, compiled.as_text() or "")
 
 
 def stacked(*arrays: Array) -> tuple[Array, ...]:

@@ -70,6 +70,9 @@ def grid() -> list[Point]:
         points.append(Point(1, (16, 16, 16), 16, 16, window, stride))
         points.append(Point(1, (32, 32), 16, 24, window, stride, 1, "float64"))
     points += [Point(1, (128, 128), 21, 21, 16, 8, 21), Point(1, (128, 128), 21, 21, 16, 8)]
+    for cin, cout, window in ((64, 1, 3), (64, 3, 3), (64, 21, 3), (3, 64, 1)):  # heads and first layers
+        points += [Point(2, (64, 64), cin, cout, window, 1), Point(2, (64, 64), cout, cin, window + 1, 2)]
+    points.append(Point(1, (24, 24, 24), 1, 32, 3, 2))
     for window in (9, 33, 129, 1025):
         points.append(Point(1, (200_000,), 1, 1, window, 1, None))
         points.append(Point(1, (20_000,), 32, 32, window, 1, None))

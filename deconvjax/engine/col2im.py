@@ -44,11 +44,15 @@ def cheaper(spec: Spec, cin: int, cout: int) -> bool:
     combs = [comb(a) for a in spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
     columns = math.prod(spec.window) * cout
-    z = math.prod(max(c.reach, 0) for c in combs) * columns
-    if z > HELD * (math.prod(spec.size) * cin + math.prod(spec.out) * cout):
+    if between(spec, cout) > HELD * (math.prod(spec.size) * cin + math.prod(spec.out) * cout):
         return False
     saved = width * _filled(phases * cout) - _filled(columns)
     return saved * cin > MOVED[phases > 1] * columns
+
+
+def between(spec: Spec, cout: int) -> int:
+    """Numbers of z for one image."""
+    return math.prod(max(comb(a).reach, 0) for a in spec.axes) * math.prod(spec.window) * cout
 
 
 def _filled(results: int) -> int:

@@ -51,6 +51,12 @@ class Problem:
         return self.onednn and self.dtype == np.float32 and self.small
 
     @property
+    def held(self) -> int:
+        """Bytes of x and y."""
+        numbers = math.prod(self.spec.size) * self.cin + math.prod(self.spec.out) * self.cout
+        return self.batch * numbers * self.dtype.itemsize
+
+    @property
     def small(self) -> bool:
         """Whether an int32 counts all numbers of x and y, padding included."""
         x, y = math.prod(self.spec.size) * self.cin, math.prod(self.spec.out) * self.cout

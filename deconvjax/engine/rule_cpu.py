@@ -12,6 +12,7 @@ from deconvjax.engine.cost import reads
 from deconvjax.engine.problem import CACHED, FEW, Problem
 
 LONG = (200, 400)  # taps of one channel, of many: from here on their gradient is faster through transforms
+SMALL = 1 << 20  # bytes of x and y: a loop in one thread is over before two are awake
 RESULTS = 1.25  # of all taps, over the channels that go in: from here on `col2im` writes more than it saves
 FILLED = 0.7  # share of the places of all tiles that are samples
 
@@ -109,7 +110,8 @@ def _depthwise_gradient(p: Problem) -> tuple[str, ...]:
     if p.groups == 1 < p.cout:
         return _dense_gradient(p)
     if tiled(p):
-        return ("tiles", "rows")
+        small = p.held <= SMALL and all(a.down > 1 for a in spec.axes)
+        return ("rows", "tiles") if small and len(spec.axes) > 1 else ("tiles", "rows")
     if spec.scalar and len(spec.axes) == 1 and p.dtype.kind == "f" and spec.window[0] > 16:
         plain = spec.axes[0].up == spec.axes[0].down == 1
         return (

@@ -11,6 +11,8 @@ from deconvjax.engine.problem import CACHED, Problem
 
 GROUPS = 8  # each is a product of its own
 SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
+BETWEEN = 1 << 17  # numbers between a product and its sums: fewer are padded before a call has begun
+ROWS = 12  # of windows that do not overlap: fewer are copied before a call has begun
 PLACES = 1 << 17  # summands in one accumulator: of more, sums of blocks are more exact
 TRANSFORMS = 11  # rate of oneDNN's products over that of a Fourier transform
 
@@ -27,22 +29,17 @@ def prefer(p: Problem) -> tuple[str, ...]:
 
 
 def _mixed(p: Problem) -> tuple[str, ...]:
-    """oneDNN's convolution, but for many combs, where a product and a copy are less, and few results of small x."""
+    """oneDNN's convolution, but for many combs, where a product and a copy are less, and few results."""
     if col2im.cheaper(p.spec, p.cin, p.cout):
-        return ("col2im",) if _held(p) <= SMALL else ("library",)
+        return ("col2im",) if p.batch * col2im.between(p.spec, p.cout) <= BETWEEN else ("library",)
     combs = [comb(a) for a in p.spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
     if phases == 1:
         return ("library",)
     inner = p.cin // p.groups
     if width == 1:  # a product, whose combs the call lays out by itself
-        return ("library",) if inner >= 16 and p.cout > 1 and len(combs) < 3 else ()
+        return ("library",) if (p.groups == 1 or inner >= 16) and p.cout > 1 and len(combs) < 3 else ()
     return () if phases >= 16 and inner < 48 else ("library",)
-
-
-def _held(p: Problem) -> int:
-    """Bytes of x and y."""
-    return p.batch * (math.prod(p.spec.size) * p.cin + math.prod(p.spec.out) * p.cout) * p.dtype.itemsize
 
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
@@ -52,7 +49,9 @@ def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
     loops = p.cin < 8 or (len(combs) == 2 and step > 1 and (near > 1 or p.groups > 1))
-    if p.groups > GROUPS or (_held(p) <= SMALL and loops):
+    if p.groups == near == 1 and p.cin < 8 and math.prod(p.spec.window) * p.cin <= ROWS:
+        return ("columns",)
+    if p.groups > GROUPS or (p.held <= SMALL and loops):
         return ()
     if len(combs) == 3 and min(p.cin, p.cout) >= 8 and near > 1:
         return ("gram",) if step > 1 and math.prod(p.spec.out) > 8192 else ("library", "gram")
