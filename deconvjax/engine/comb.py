@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -51,10 +51,22 @@ class Comb:
         """Zeros to put before and after the samples (crops where negative): every window then lies inside."""
         return self.pad, self.reach - self.pad - self.size
 
-    @property
-    def plain(self) -> bool:
-        """True where the table is the taps in order."""
-        return self.phases == 1 and [row[0] for row in self.table] == list(range(self.window))
+    @cached_property
+    def first(self) -> int | None:
+        """Where the table begins if it is the taps in order, in blocks of `phases` that are each turned; else None.
+
+        As in every transposed convolution without dilation: table[w][r] = first + w*phases + phases - 1 - r, beyond the
+        taps where it is -1.
+        """
+        table = np.array(self.table)
+        order = np.arange(table.size).reshape(table.shape)[:, ::-1]
+        live = table >= 0
+        if not live.any():
+            return None
+        first = int((table - order)[live][0])
+        beyond = (order + first < 0) | (order + first >= self.window)
+        whole = first <= 0 and first + table.size >= self.window
+        return first if whole and (np.where(beyond, -1, order + first) == table).all() else None
 
 
 @lru_cache(maxsize=4096)

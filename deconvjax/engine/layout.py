@@ -140,10 +140,21 @@ def comb_taps(taps: Array, combs: Sequence[Comb]) -> Array:
     """(*window, *rest) -> (width, phases, width, phases, …, *rest), zeros where a comb has no tap."""
     for i, c in enumerate(combs):
         axis = 2 * i
-        if not c.plain:
+        if c.first is None:
             taps = taken(taps, axis, np.array(c.table).ravel())
+        else:
+            taps = _extended(taps, axis, -c.first, c.first + c.width * c.phases - c.window)
         taps = taps.reshape(*taps.shape[:axis], c.width, c.phases, *taps.shape[axis + 1 :])
+        if c.first is not None and c.phases > 1:
+            taps = lax.rev(taps, (axis + 1,))
     return taps
+
+
+def _extended(taps: Array, axis: int, before: int, after: int) -> Array:
+    """Zeros before and after the taps of one axis."""
+    widths = [(0, 0, 0)] * taps.ndim
+    widths[axis] = (before, after, 0)
+    return lax.pad(taps, jnp.zeros((), taps.dtype), widths) if before or after else taps
 
 
 def taken(taps: Array, axis: int, index: np.ndarray) -> Array:
