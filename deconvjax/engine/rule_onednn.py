@@ -67,7 +67,7 @@ def _depthwise(p: Problem) -> tuple[str, ...]:
     window, step = math.prod(c.width for c in combs), math.prod(c.step for c in combs)
     if any(c.phases > 1 for c in combs) or p.cin == 1:
         return ()
-    long = window > 512 or (window >= 49 and (window <= 128 or window >= 7 * step))
+    long = window > 512 or (window >= 49 and (window <= 128 or window >= (4 if p.cin >= 16 else 7) * step))
     often = window >= step * (9 if len(combs) > 1 and p.cin < 16 else 20)  # each sample is read so many times
     return ("library",) if long or often else ()
 
