@@ -24,7 +24,7 @@ from deconvjax.engine.spec import Spec
 TERMS = 128  # summands, all combs together: more compile slowly
 COMBS = 8  # loops
 LANES = 16  # results that one multiplication gives, wanted or not
-MOVED = (100, 45)  # multiply-adds in the time that a number of z takes, for one comb and for several
+MOVED = (100, 45)  # multiply-adds in the time that a number of z takes; where several combs have few results
 HELD = 2.9  # numbers of z over those of x and y: more would be too much memory
 
 Multiply = Callable[[Array, Array, Widths], Array]
@@ -47,7 +47,7 @@ def cheaper(spec: Spec, cin: int, cout: int) -> bool:
     if between(spec, cout) > HELD * (math.prod(spec.size) * cin + math.prod(spec.out) * cout):
         return False
     saved = width * _filled(phases * cout) - _filled(columns)
-    return saved * cin > MOVED[phases > 1] * columns
+    return saved * cin > MOVED[1 < phases <= phases * cout < 2 * LANES] * columns
 
 
 def between(spec: Spec, cout: int) -> int:

@@ -55,6 +55,7 @@ def test_not_chosen():
     """Many results, or many numbers between the product and the sums."""
     assert not col2im.cheaper(SAME, 64, 64)
     assert not col2im.cheaper(SAME, 16, 16)
+    assert not col2im.cheaper(Spec((Axis(64, 3, down=2, lo=0, hi=1),) * 2).T, 64, 64)
     assert not col2im.cheaper(Spec((Axis(8, 7, lo=3, hi=3),) * 2), 16, 2)
     assert not col2im.fits(Spec((Axis(1000, 200),)))
     assert not col2im.fits(DOUBLED)
