@@ -136,16 +136,19 @@ def frame(x: Array, combs: Sequence[Comb], extra: Sequence[int] | None = None) -
     return fit(x, [(c.pad, c.reach + more - c.pad - c.size) for c, more in zip(combs, extra, strict=True)])
 
 
-def comb_taps(taps: Array, combs: Sequence[Comb]) -> Array:
-    """(*window, *rest) -> (width, phases, width, phases, …, *rest), zeros where a comb has no tap."""
+def comb_taps(taps: Array, combs: Sequence[Comb], gathered: bool = False) -> Array:
+    """(*window, *rest) -> (width, phases, width, phases, …, *rest), zeros where a comb has no tap.
+
+    `gathered`: by a gather, which XLA writes to memory by itself, where it would fuse padding and turning into readers.
+    """
     for i, c in enumerate(combs):
-        axis = 2 * i
-        if c.first is None:
+        axis, first = 2 * i, None if gathered and c.phases > 1 else c.first
+        if first is None:
             taps = taken(taps, axis, np.array(c.table).ravel())
         else:
-            taps = _extended(taps, axis, -c.first, c.first + c.width * c.phases - c.window)
+            taps = _extended(taps, axis, -first, first + c.width * c.phases - c.window)
         taps = taps.reshape(*taps.shape[:axis], c.width, c.phases, *taps.shape[axis + 1 :])
-        if c.first is not None and c.phases > 1:
+        if first is not None and c.phases > 1:
             taps = lax.rev(taps, (axis + 1,))
     return taps
 

@@ -112,3 +112,14 @@ def test_tiles_are_one_loop(size, window, batch):
         text = optimised(lambda x, y: engine.taps_gradient(x, y, spec), (batch, *size, 16), (batch, *size, 16))
     entry = text[text.index("ENTRY") :]
     assert 1 <= entry.count(" fusion(") <= 5
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_one_filter_is_repeated_for_every_channel(factor):
+    """LLVM makes scalar code of a loop over channels whose taps are scalars: six times slower where a gelu follows."""
+    spec = Spec((Axis(32 * factor, 2 * factor, 1, 1, factor, factor // 2, factor // 2),) * 2, None)
+    text = optimised(lambda y, k: engine.transpose(y, k, spec), (1, 32, 32, 64), spec.window)
+    bodies = [b for b in text.split("\n\n") if " multiply(" in b]
+    assert len(bodies) == 1
+    read = re.findall(r"= f32\[([\d,]+)\]\S* parameter\(", bodies[0])
+    assert all(shape.endswith(",64") for shape in read), read
