@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from benchmarks.cases import Filter, Resize
 from benchmarks.peers import torch
-from benchmarks.programs import Built, alone, build
+from benchmarks.programs import BUILDS, Built, alone, build
 from benchmarks.runner import Timing, visited
 from deconvjax import engine
 from deconvjax.axis import Axis
@@ -31,7 +31,7 @@ def filter_rows(case: Filter, *, seconds: float) -> list[dict]:
     every: dict[str, dict[str, Built]] = {}
     tasks: dict[str, dict[str, Callable]] = {}
     for column in ("forward", "grad x", "grad taps", "step"):
-        built = every[column] = {"ours": build(alone(run, column), *args)}
+        built = every[column] = {"ours": build(alone(run, column), *args, builds=BUILDS)}
         if affordable and (column == "forward" or case.window < 64):
             built["lax"] = build(alone(stock, column), *args)
         calls = tasks[column] = {n: b.call for n, b in built.items()}
@@ -102,7 +102,8 @@ def resize_rows(case: Resize, *, seconds: float) -> list[dict]:
     every: dict[str, dict[str, Built]] = {}
     tasks: dict[str, dict[str, Callable]] = {}
     for column in ("forward", "grad x"):
-        every[column] = {name: build(alone(f, column), *args) for name, f in (("ours", ours), ("jax_image", jax_image))}
+        mine, theirs = build(alone(ours, column), *args, builds=BUILDS), build(alone(jax_image, column), *args)
+        every[column] = {"ours": mine, "jax_image": theirs}
         tasks[column] = {name: b.call for name, b in every[column].items()} | peers.get(column, {})
     timings = visited(tasks, seconds=seconds)
     return [_record(case.name, c, every[c], timings[c], "torch") for c in tasks]
@@ -153,12 +154,12 @@ def flat_rows(sizes: tuple[int, ...], *, seconds: float) -> list[dict]:
             draw = np.random.default_rng(0)
             x = jnp.asarray(draw.standard_normal((images, size // 2, size // 2, 1), dtype=np.float32))
             tasks[size, name] = {"ours": build(lambda x: enlarge(x, 2), x).call}
-            if images == 1:
+            if name == "ns_per_pixel":
                 tasks[size, name]["pass"] = build(lambda y: y + 1, jnp.zeros((1, size, size, 1))).call
             pixels[size, name] = images * size**2
     records = {size: {"row": f"flat bilinear x2 {size}x{size}", "column": "forward"} for size in sizes}
     for (size, name), timing in visited(tasks, seconds=seconds).items():
         records[size][name] = timing.median("ours") / pixels[size, name] * 1e9
-        if "pass" in timing.seconds and name == "ns_per_pixel":
+        if "pass" in timing.seconds:
             records[size]["ns_per_pixel_pass"] = timing.median("pass") / size**2 * 1e9
     return list(records.values())

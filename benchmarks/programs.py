@@ -14,7 +14,7 @@ from jax import Array, lax
 
 Apply = Callable[[Array, Array], Array]
 LENGTH = 4  # steps of the scan
-BUILDS = 3  # times a program is compiled
+BUILDS = 3  # times a program is compiled whose compile time is kept
 
 
 def alone(apply: Apply, column: str) -> Callable:
@@ -66,10 +66,10 @@ class Built:
     text: str
 
 
-def build(program: Callable, *args: Array) -> Built:
-    """Lower and compile without touching JAX's caches, the median time of `BUILDS`; `call` blocks."""
+def build(program: Callable, *args: Array, builds: int = 1) -> Built:
+    """Lower and compile, the median time of so many `builds`, without touching JAX's caches; `call` blocks."""
     seconds: list[float] = []
-    for _ in range(BUILDS):
+    for _ in range(builds):
         start = time.perf_counter()
         compiled = jax.jit(lambda *args: program(*args)).lower(*args).compile()
         seconds.append(time.perf_counter() - start)

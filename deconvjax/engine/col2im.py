@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import jax.numpy as jnp
 import numpy as np
@@ -85,11 +86,9 @@ def scattered(x: Array, taps: Array, spec: Spec, multiply: Multiply) -> Array:
 
 def _added(z: Array, combs: Sequence[Comb], at: Sequence[int]) -> Array:
     """The results of one comb; z is (B, *reach, *window, Cout)."""
-    met = [[(w, row[r]) for w, row in enumerate(c.table) if row[r] >= 0] for c, r in zip(combs, at, strict=True)]
     terms = []
-    for which in np.ndindex(*map(len, met)):
-        chosen = [some[i] for some, i in zip(met, which, strict=True)]
-        cut = [slice(w * c.grid, w * c.grid + c.count) for (w, _), c in zip(chosen, combs, strict=True)]
-        terms.append(z[(slice(None), *cut, *[j for _, j in chosen])])
+    for taps in product(*[c.live(r) for c, r in zip(combs, at, strict=True)]):
+        cut = [slice(w * c.grid, w * c.grid + c.count) for (w, _), c in zip(taps, combs, strict=True)]
+        terms.append(z[(slice(None), *cut, *[j for _, j in taps])])
     shape = (z.shape[0], *[c.count for c in combs], z.shape[-1])
     return summed(terms) if terms else lax.full_like(z, 0, shape=shape)

@@ -51,6 +51,10 @@ class Comb:
         """Zeros to put before and after the samples (crops where negative): every window then lies inside."""
         return self.pad, self.reach - self.pad - self.size
 
+    def live(self, phase: int) -> list[tuple[int, int]]:
+        """(place, tap) of the taps that one comb has."""
+        return [(w, row[phase]) for w, row in enumerate(self.table) if row[phase] >= 0]
+
     @cached_property
     def first(self) -> int | None:
         """Where the table begins if it is the taps in order, in blocks of `phases` that are each turned; else None.

@@ -14,7 +14,7 @@ from itertools import product
 import jax.numpy as jnp
 from jax import Array, lax
 
-from deconvjax.engine.comb import Comb, comb
+from deconvjax.engine.comb import comb
 from deconvjax.engine.layout import fit, joined
 from deconvjax.engine.products import summed
 from deconvjax.engine.spec import Spec
@@ -43,7 +43,7 @@ def stage(x: Array, kernel: Array, spec: Spec) -> Array:
     def one(phases: tuple[int, ...]) -> Array:
         """The results of one comb per axis."""
         terms = []
-        for taps in product(*[_live(c, r) for c, r in zip(combs, phases, strict=True)]):
+        for taps in product(*[c.live(r) for c, r in zip(combs, phases, strict=True)]):
             cut = [slice(w * c.grid, w * c.grid + c.count) for (w, _), c in zip(taps, combs, strict=True)]
             cut[-1] = slice(cut[-1].start * channels, cut[-1].stop * channels)
             terms.append(rows[(slice(None), *cut)] * kernel[tuple(j for _, j in taps)])
@@ -59,8 +59,3 @@ def stage(x: Array, kernel: Array, spec: Spec) -> Array:
         return jnp.stack(parts, len(phases) + 2)
 
     return joined(stacked(()), combs)
-
-
-def _live(c: Comb, phase: int) -> list[tuple[int, int]]:
-    """(place, tap) of the taps that one comb has."""
-    return [(w, row[phase]) for w, row in enumerate(c.table) if row[phase] >= 0]

@@ -2,6 +2,9 @@
 
 import random
 
+import numpy as np
+import pytest
+
 from deconvjax.axis import Axis
 from deconvjax.engine.comb import comb
 from tests.engine.oracle import random_axis
@@ -41,3 +44,16 @@ def test_no_skip_of_hundreds_is_narrower():
     c = comb(axis)
     narrowest = spread(axis, c.skip, c.phases)
     assert all(spread(axis, skip, c.phases) >= narrowest for skip in (0, 1, 100, 255, 256, 510, 511))
+
+
+@pytest.mark.parametrize("down", [1, 2, 3, 8])
+def test_transposed_combs_are_the_taps_in_order(down):
+    """Of every window and padding: they are padded and turned, not gathered; not those of a spread window."""
+    for window in range(1, 3 * down + 2):
+        for lo in range(window):
+            for aligned in (False, True):
+                c = comb(Axis(64, window, down=down, lo=lo, hi=window).normal.T, aligned)
+                assert c.first is not None
+                order = c.first + np.arange(c.width * c.phases).reshape(c.width, c.phases)[:, ::-1]
+                np.testing.assert_array_equal(np.where((order >= 0) & (order < window), order, -1), c.table)
+    assert comb(Axis(64, 3, down=4, dilation=3).normal.T).first is None
