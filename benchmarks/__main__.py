@@ -2,7 +2,7 @@
 
 `--part 2/4` measures the second quarter of the rows and merges it into the results that are there, so that a long
 table can be made in several sittings on a machine that is quiet for minutes at a time; `--only TEXT --merge` measures
-the rows of that name again.
+the rows of that name again; `--tables` measures nothing and writes the tables of the results anew.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from benchmarks import cases, segmentation
 from benchmarks.allocator import keep_memory
 from benchmarks.filters import filter_rows, flat_rows, resize_rows
 from benchmarks.layers import measure
-from benchmarks.report import limits, read, summary, write
+from benchmarks.report import load, write
 from benchmarks.swap import rows as swapped_rows
+from benchmarks.targets import table, targets
 
 
 def main() -> None:
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--merge", action="store_true", help="with --only: rows go into the results that are there")
     parser.add_argument("--part", default="1/1", help="I/N: the I-th of N parts, merged into the results")
     parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--tables", action="store_true", help="measure nothing: write the tables of the results anew")
     parser.add_argument("--every", action="store_true", help="on a GPU: every strategy beside the rule's choice")
     options = parser.parse_args()
     if options.platform == "gpu":
@@ -35,16 +37,19 @@ def main() -> None:
 
         gpu(options.only, options.every)
         return
+    mode = "quick" if options.quick else "full"
+    if options.tables:
+        was = load(FILES[mode])
+        if not was["records"]:
+            parser.error(f"no results of mode {mode!r} are there; measure them first, without --tables")
+        write(was["records"], was["mode"], FILES[mode], was["versions"])
+        return
     keep_memory()
     jax.config.update("jax_platforms", "cpu")
     start = time.perf_counter()
-    mode = "quick" if options.quick else "full"
     part, parts = map(int, options.part.split("/"))
     records = run(options.quick, options.only, mode, part, parts, options.merge)
-    for s in summary(records):
-        print(f"{s['column']:10s} vs {s['peer']:15s} {s['rows']:3d} rows, mean {s['mean']:.2f}, worst {s['worst']:.2f}")
-    for line in limits(records):
-        print(line)
+    print("\n".join(table(targets(records))))
     if options.merge or not options.only:
         write(records, mode, FILES[mode])
     if not options.only and part == parts:
@@ -63,7 +68,7 @@ FILES = {"quick": "cpu_quick", "full": "cpu"}
 def run(quick: bool, only: str, mode: str, part: int = 1, parts: int = 1, merge: bool = False) -> list[dict]:
     """All records, printed and written as they come: an interrupted run keeps its rows."""
     seconds = 0.25 if quick else 0.5
-    records: list[dict] = read(FILES[mode]) if merge or (part > 1 and not only) else []
+    records: list[dict] = load(FILES[mode])["records"] if merge or (part > 1 and not only) else []
     jobs = [(c, lambda c=c: measure(c, seconds=seconds, scan=not quick)) for c in cases.LAYERS]
     jobs += [(c, lambda c=c: filter_rows(c, seconds=seconds)) for c in cases.FILTERS]
     jobs += [(c, lambda c=c: resize_rows(c, seconds=seconds)) for c in cases.RESIZES]
