@@ -81,6 +81,15 @@ class Space:
         return self._one().dtype
 
     @property
+    def free(self) -> int:
+        """Leading axes up to the last size that is a symbol, as `jax.export` has them; 0 where all are numbers."""
+        return max((i + 1 for leaf in self.leaves for i, n in enumerate(leaf.shape) if not isinstance(n, int)), default=0)
+
+    def behind(self, lead: int) -> Space:
+        """The same space without its first `lead` axes."""
+        return self.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[lead:], leaf.dtype))
+
+    @property
     def size(self) -> int:
         """Number of scalars in all leaves."""
         return sum(math.prod(leaf.shape) for leaf in self.leaves)

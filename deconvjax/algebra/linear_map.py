@@ -116,11 +116,23 @@ class LinearMap:
 
     # ---- application ----------------------------------------------------------------------------------------------
     def __call__(self, x: Any) -> Any:
-        """A(x), run as the cheapest equal plan; leading batch axes are allowed."""
+        """A(x), run as the cheapest equal plan; leading batch axes are allowed, of symbolic size (`jax.export`) too."""
         space = Space.of_value(x, operator=self._label())
         self._check(space)
-        bound = self._bind(space) if self.space is None else self
+        bound = self._bind_behind(space) if self.space is None else self
         return UPSTAIRS.plan(bound)._apply(x)
+
+    def _bind_behind(self, space: Space) -> LinearMap:
+        """This map on what lies behind axes of symbolic size: those can only be batch axes."""
+        lead = space.free
+        if not lead:
+            return self._bind(space)
+        try:
+            return self._bind(space.behind(lead))
+        except ShapeError as error:
+            raise ShapeError(complaint(self._label(), "an axis of symbolic size is not a batch axis", got=space,
+                                       expected=f"numbers on the axes that the map acts on (without its first {lead}: "
+                                       f"{error})", fix="export with those sizes given")) from None
 
     def along(self, axes: int | tuple[int, ...]) -> LinearMap:
         """The same map acting on `axes` (counted from the end) instead of on the trailing ones.

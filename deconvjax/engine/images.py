@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from deconvjax.engine.once import once
-from deconvjax.engine.spec import Spec
+from deconvjax.engine.spec import Shape, Spec
 
 ROOM = 3.3  # numbers copied for each of x and y
 FREE = 1 << 23  # numbers that may be copied however small x and y are: smaller products are slower
@@ -23,8 +23,11 @@ def by_images(gradient: Callable[..., Array], x: Array, y: Array, spec: Spec, si
     """W of a channelled stage by a `gradient` of `size` images, which divide the batch, its operands in memory."""
     shape = (*spec.window, x.shape[-1] // (spec.groups or 1), y.shape[-1])
     found = partial(once, partial(gradient, spec=spec), shape)
-    if size == x.shape[0]:
-        return found(x, y)
+    return found(x, y) if size == x.shape[0] else summed_pieces(found, x, y, shape, size)
+
+
+def summed_pieces(found: Callable[..., Array], x: Array, y: Array, shape: Shape, size: int) -> Array:
+    """The sum of `found`, of that shape, over pieces of `size` images; the batch may be a symbol (`jax.export`)."""
 
     def add(i: Array | int, total: Array) -> Array:
         piece = [lax.dynamic_slice(a, (i * size, *[0] * (a.ndim - 1)), (size, *a.shape[1:])) for a in (x, y)]

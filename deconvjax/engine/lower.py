@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,6 +32,7 @@ from deconvjax.engine import (
     tiles,
     triton,
 )
+from deconvjax.engine.images import summed_pieces
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem, exchanges
 from deconvjax.engine.spec import Spec
@@ -70,6 +72,7 @@ GRADIENTS: Strategies = {
 
 
 HALF = {"convolution", "columns", "blocks", "col2im", "dense", "direct", "whole", "triton"}  # add up in float32
+USUAL = 8  # samples for which a strategy is chosen where their number is a symbol (`jax.export`)
 HIGHEST = {"highest", "float32", str(lax.Precision.HIGHEST)}
 
 
@@ -86,6 +89,7 @@ class Target:
         half = _half(dtype)
         exact = self.platform == "cpu" or not (half or (dtype == jnp.float32 and not _highest(spec.precision)))
         number = np.dtype("float32" if half else dtype)
+        batch = batch if isinstance(batch, int) else USUAL
         return Problem(spec, kind, batch, cin, cout, number, self.onednn, self.triton, exact)
 
     def keeps(self, name: str, dtype: Any) -> bool:
@@ -123,9 +127,13 @@ def taps_gradient(x: Array, y: Array, *, spec: Spec, strategy: str | None, targe
     if exchanges(spec):
         other = spec.T
         return transposed_taps(taps_gradient(y, x, spec=other, strategy=strategy, target=target), other)
+    shape = spec.window if spec.groups is None else (*spec.window, x.shape[-1] // spec.groups, y.shape[-1])
     if 0 in x.shape or 0 in y.shape:
-        shape = spec.window if spec.groups is None else (*spec.window, x.shape[-1] // spec.groups, y.shape[-1])
         return jnp.zeros(shape, x.dtype)
+    if not isinstance(x.shape[0], int):
+        one = partial(taps_gradient, spec=spec, strategy=strategy, target=target)
+        wide = jnp.float32 if _half(x.dtype) else x.dtype
+        return summed_pieces(one, x.astype(wide), y.astype(wide), shape, 1).astype(x.dtype)
     problem = _best(target.problem(spec, "W", x.shape[0], x.shape[-1], y.shape[-1], x.dtype), strategy)
     k = _run(GRADIENTS, x, y, problem, strategy, target)
     return k if spec.scalar or not problem.spec.scalar else k[..., None, None]

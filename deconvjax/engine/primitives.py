@@ -93,8 +93,16 @@ def _result(shape: Shape, a: Any, batched: bool) -> Any:
 
 
 @partial(jax.jit, static_argnames=("prim", "spec", "strategy"))
-def _evaluate(a: Array, b: Array, *, prim: Primitive, spec: Spec, strategy: str | None) -> Array:
+def _compiled(a: Array, b: Array, *, prim: Primitive, spec: Spec, strategy: str | None) -> Array:
     return prim.bind(a, b, spec=spec, strategy=strategy)
+
+
+def _evaluate(a: Array, b: Array, **static: Any) -> Array:
+    """Outside of any program: compiled, as JAX's own primitives are, under `jax.disable_jit` too."""
+    if not jax.config.jax_disable_jit:
+        return _compiled(a, b, **static)
+    with jax.disable_jit(False):
+        return _compiled(a, b, **static)
 
 
 def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, right: Callable, rule: Callable) -> None:
