@@ -35,12 +35,14 @@ class Space:
                                       expected="a shape tuple, an array, or a jax.ShapeDtypeStruct",
                                       fix=f"write ({domain},) for one axis"))
         leaves, treedef = jax.tree_util.tree_flatten(domain, is_leaf=_is_shape)
+        _check_some(leaves, domain, operator)
         return cls(treedef, tuple(_struct(leaf, operator) for leaf in leaves))
 
     @classmethod
     def of_value(cls, x: Any, *, operator: str) -> Space:
         """From arrays only: a list of numbers is neither a shape nor a signal here, so it is refused."""
         leaves, treedef = jax.tree_util.tree_flatten(x)
+        _check_some(leaves, x, operator)
         for leaf in leaves:
             if not hasattr(leaf, "dtype") or isinstance(leaf, jax.ShapeDtypeStruct):
                 raise TypeError(complaint(operator, "a map acts on arrays", got=f"{type(leaf).__name__} in {x!r:.60}",
@@ -83,7 +85,8 @@ class Space:
     @property
     def free(self) -> int:
         """Leading axes up to the last size that is a symbol, as `jax.export` has them; 0 where all are numbers."""
-        return max((i + 1 for leaf in self.leaves for i, n in enumerate(leaf.shape) if not isinstance(n, int)), default=0)
+        free = [i for leaf in self.leaves for i, n in enumerate(leaf.shape) if not isinstance(n, int)]
+        return 1 + max(free, default=-1)
 
     def behind(self, lead: int) -> Space:
         """The same space without its first `lead` axes."""
@@ -155,6 +158,12 @@ class _Word(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _check_some(leaves: list[Any], given: Any, operator: str) -> None:
+    if not leaves:
+        raise TypeError(complaint(operator, "there is no array to act on", got=f"{given!r:.60}",
+                                  expected="an array, or a pytree with at least one", fix="pass the signal"))
 
 
 def _is_shape(node: Any) -> bool:

@@ -1,5 +1,8 @@
 """The algebra of maps against the algebra of their matrices, its structure, and maps between tuples of arrays."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 import deconvjax as dj
 from deconvjax.algebra import Chain, Sum
+from deconvjax.errors import ShapeError
 from tests.catalogue import taps
 from tests.folded import dense, evaluate, matrices, units
 from tests.tolerance import assert_close
@@ -142,3 +146,42 @@ def test_along_moves_a_diagonal():
     x = np.ones((3, 4, 2))
     got = evaluate(lambda: dj.diagonal(weights).along((-1, -3))(x))
     assert np.array_equal(got, np.broadcast_to(weights.T[:, None, :], (3, 4, 2)))
+
+
+def test_scalars_are_what_an_array_can_hold():
+    """Fractions are floats, NumPy integers name axes; what JAX has no dtype for, and zero to divide by, is refused."""
+    a = UP.on((4,))
+    assert np.array_equal((Fraction(1, 2) * a)(jnp.ones(4)), (0.5 * a)(jnp.ones(4)))
+    assert UP.along(np.int64(-2)) == UP.along(-2)
+    for wrong in (Decimal("0.5"), np.longdouble(2), "2", None, jnp.ones(3)):
+        with pytest.raises(TypeError, match=r"upsample\(2\) \* ....*expected a scalar"):
+            _ = a * wrong
+    with pytest.raises(ZeroDivisionError, match=r"upsample\(2\) / ....*Fix"):
+        _ = a / 0
+    for wrong in (None, "a", (-1, -1), 0):
+        with pytest.raises(ShapeError, match=r"upsample\(2\).*axes count from the end"):
+            UP.along(wrong)
+    for empty in (None, {}, ()):
+        with pytest.raises(TypeError, match="no array to act on"):
+            dj.identity(empty)
+
+
+def test_a_bound_zero_keeps_batch_axes():
+    a, b = dj.zero.on((3,)), dj.identity.on((2, 3))
+    assert (a @ b)(jnp.ones((2, 3))).shape == (b + a)(jnp.ones((2, 3))).shape == (2, 3)
+    assert a.on((5, 3)).T.codomain.shape == (5, 3)
+
+
+def test_a_map_that_takes_real_parts_keeps_to_its_real_domain():
+    """The imaginary part would be dropped; maps that are linear over the complex numbers take any x."""
+    z = jnp.array([1 + 1j, 2j, 3, 4 - 1j], jnp.complex64)
+    c = dj.convolve([1j, 2]).on((4,))
+    with pytest.raises(TypeError, match=r"real @ .*takes real parts and was bound to real.*complex64\[4\].*Fix"):
+        (c.T @ c)(z)
+    assert_close(c(z), np.convolve(np.asarray(z), [1j, 2])[:4])
+
+
+def test_sums_have_no_transpose_in_booleans():
+    with pytest.raises(TypeError, match="would have to give booleans"):
+        _ = A.on(jax.ShapeDtypeStruct((4,), jnp.bool_)).T
+    assert UP.on(jax.ShapeDtypeStruct((4,), jnp.bool_)).T.codomain.dtype == jnp.bool_

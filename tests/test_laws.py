@@ -258,3 +258,21 @@ def test_the_gram_of_a_decimator_is_one_low_rate_filter():
         assert (matrix(planned) == matrix(a) @ matrix(a).T).all()
     zero_border = (full @ full.T).plan()  # the transpose crops what "full" added, so the two do not merge
     assert len(zero_border.maps) == 2 and (matrix(zero_border) == matrix(full) @ matrix(full).T).all()
+
+
+def test_a_scalar_leaves_a_chain_only_where_it_may_stand_outside():
+    """1j before a real part is not 1j behind it, and 0.5 before integers are extended is not 0.5 behind."""
+    k = np.array([[1, 0, 0, 0], [1j, 1, 0, 0], [0, 1j, 1, 0], [0, 0, 1j, 1]])
+    a = dj.convolve([1, 1j]).on((4,))
+    i = dj.identity.on(jax.ShapeDtypeStruct((4,), jnp.complex64))
+    z = np.array([1 + 2j, 3 - 1j, 0.5j, 2], np.complex64)
+    both = (a @ a.T) @ (1j * i) + (a @ a.T) @ (2j * i)
+    want = k @ (k.T @ (1j * z)).real + k @ (k.T @ (2j * z)).real
+    np.testing.assert_allclose(both(z), want, rtol=1e-6)
+    np.testing.assert_allclose(both.simplify().plan("off")(z), want, rtol=1e-6)
+    edge = (dj.pad((1, 1), "edge") @ (0.5 * dj.identity)).on(jax.ShapeDtypeStruct((4,), jnp.int32))
+    twice = edge + edge
+    assert twice(jnp.arange(4)).dtype == twice.codomain.dtype == twice.plan().codomain.dtype
+    np.testing.assert_array_equal(twice(jnp.arange(4)), [0, 0, 1, 2, 3, 3])
+    imaginary = (dj.convolve([1, 2]) @ (1j * dj.identity)).on((4,))
+    assert (imaginary + imaginary).plan().domain.dtype == jnp.float32

@@ -5,6 +5,7 @@ import time
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -196,3 +197,19 @@ def test_a_plan_of_nested_maps_reaches_inside():
     assert isinstance(first, Stage)
     assert isinstance(second, Chain) and isinstance(second.maps[0].maps[0], Stage)
     assert (matrix(bank.plan()) == matrix(bank)).all()
+
+
+def test_plans_of_equal_bytes_and_other_dtypes_are_apart():
+    """15 as four bits with a sign is -1; both dtypes are written |V1."""
+    signed, unsigned = (np.array([15, 1]).astype(d) for d in (ml_dtypes.int4, ml_dtypes.uint4))
+    np.testing.assert_array_equal(dj.convolve(signed, "full")(jnp.ones(2)), [-1, 0, 1])
+    np.testing.assert_array_equal(dj.convolve(unsigned, "full")(jnp.ones(2)), [15, 16, 1])
+
+
+def test_taps_count_by_their_number_and_not_by_their_precision():
+    """FCN-32s' kernel in float64 takes two one-axis filters as its float32 copy does."""
+    w = dj.filters.bilinear(32)
+    kernel = np.einsum("hw,oi->hwoi", np.outer(w, w), np.eye(21))
+    assert kernel.dtype == np.float64
+    for taps in (kernel, kernel.astype(np.float32)):
+        assert dj.conv_transpose(taps, strides=32).on((16, 16, 21)).cost().planned.multiply_adds == 10_999_296

@@ -8,15 +8,15 @@ bound to a domain. Concrete maps are abstract-or-final frozen dataclasses made b
 from __future__ import annotations
 
 import math
-import numbers
+import operator
+from collections.abc import Iterable
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from deconvjax.algebra.operands import reciprocal, same_array, scalar, term
 from deconvjax.algebra.upstairs import UPSTAIRS
 from deconvjax.errors import ShapeError, UnboundError, complaint
 from deconvjax.space import Space
@@ -89,8 +89,13 @@ class LinearMap:
         if any(n == 0 for leaf in space.leaves for n in leaf.shape):
             raise ShapeError(complaint(self._label(), "an axis of length 0 holds nothing to act on", got=space,
                                        expected="every axis at least 1 long", fix="drop the empty input"))
-        if self.space is not None:
-            self.space.batch_of(space, self._label())
+        if self.space is None:
+            return
+        self.space.batch_of(space, self._label())
+        pairs = zip(self.space.leaves, space.leaves, strict=True)
+        if any(_complex(x) and not _complex(ours) for ours, x in pairs) and not self.is_complex_linear:
+            raise TypeError(complaint(self._label(), "the map takes real parts and was bound to real numbers",
+                                      got=space, expected=self.space, fix="pass x.real and x.imag one by one"))
 
     @property
     def is_bound(self) -> bool:
@@ -139,7 +144,8 @@ class LinearMap:
 
         An unbound image operator is composed without `axes=` and laid along (-3, -2) of channels-last images once.
         """
-        where = (axes,) if isinstance(axes, int) else tuple(axes)
+        where = tuple(axes) if isinstance(axes, Iterable) else (axes,)
+        where = tuple(operator.index(a) if isinstance(a, np.integer) else a for a in where)
         if self.space is not None:
             raise ShapeError(complaint(self._label(), "a bound map has its axes", got="a bound map",
                                        expected="an unbound map", fix="call .along(axes) before .on(domain)"))
@@ -154,8 +160,9 @@ class LinearMap:
         """The transpose: <A x, y> = <x, A.T y> without conjugation; equals `jax.linear_transpose(A, domain)`."""
         space = self._bound_space("T")
         for ours, theirs in zip(space.leaves, self._codomain().leaves, strict=False):
-            if jnp.issubdtype(ours.dtype, jnp.integer) and not jnp.issubdtype(theirs.dtype, jnp.integer):
-                raise TypeError(complaint(f"{self._label()}.T", "the transpose would have to give integers",
+            whole, given = (_steps(leaf.dtype) for leaf in (ours, theirs))
+            if whole < given and whole < 2:
+                raise TypeError(complaint(f"{self._label()}.T", f"the transpose would have to give {_WHOLE[whole]}",
                                           got=f"domain {space}", expected="a float or complex domain",
                                           fix="bind with .on(jax.ShapeDtypeStruct(shape, float))"))
         transposed = self._transpose()
@@ -200,21 +207,17 @@ class LinearMap:
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Any) -> LinearMap:
-        return UPSTAIRS.scale(1 / self._operand(scalar, "/"), self)
+        return UPSTAIRS.scale(reciprocal(self._operand(scalar, "/"), self._label()), self)
 
     def _operand(self, other: Any, sign: str) -> Any:
         """`other`, a map to add or a scalar to multiply by; TypeError for anything else."""
-        if _is_scalar(other) if sign in "*/" else isinstance(other, LinearMap):
-            return other
-        raise TypeError(complaint(f"{self._label()} {sign} ...", "the other operand does not fit", got=_kind(other),
-                                  expected="a scalar" if sign in "*/" else "a LinearMap", fix="write A @ B for a "
-                                  "product, c * identity for a number to add, diagonal(values) for an array"))
+        return scalar(other, self._label(), sign) if sign in "*/" else term(other, LinearMap, self._label(), sign)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap):
             return NotImplemented
         (ours, structure), (theirs, other_structure) = (jax.tree_util.tree_flatten(m) for m in (self, other))
-        return structure == other_structure and all(map(_same_array, ours, theirs))
+        return structure == other_structure and all(map(same_array, ours, theirs))
 
     def __hash__(self) -> int:
         return hash(jax.tree_util.tree_structure(self))
@@ -278,18 +281,13 @@ class LinearMap:
         return f"${self._latex()}$"
 
 
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+_WHOLE = ("booleans", "integers")
 
 
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, (numbers.Number, np.generic)) or (hasattr(value, "ndim") and value.ndim == 0)
+def _steps(dtype: Any) -> int:
+    """How far a dtype is from counting in ones: 0 for booleans, 1 for integers, 2 for all others."""
+    return 0 if dtype == jnp.bool_ else 1 if jnp.issubdtype(dtype, jnp.integer) else 2
 
 
-def _same_array(ours: Any, theirs: Any) -> bool:
-    if ours is theirs:
-        return True
-    if isinstance(ours, Tracer) or isinstance(theirs, Tracer):
-        return False  # values unknown while tracing
-    same_kind = np.shape(ours) == np.shape(theirs) and jnp.result_type(ours) == jnp.result_type(theirs)
-    return same_kind and bool(np.array_equal(ours, theirs))
+def _complex(leaf: jax.ShapeDtypeStruct) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.complexfloating)

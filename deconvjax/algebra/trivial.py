@@ -61,7 +61,10 @@ class Zero(LinearMap):
     space: Space | None = static(default=None)
 
     def _bind(self, space: Space) -> LinearMap:
-        return Zero(self.target or space, space)
+        if self.space is None or self.target is None:
+            return Zero(self.target or space, space)
+        batch = self.space.batch_of(space, "zero")
+        return Zero(self.target.map(lambda leaf: jax.ShapeDtypeStruct(batch + leaf.shape, leaf.dtype)), space)
 
     def _codomain(self) -> Space:
         return self.target or self._bound_space("codomain")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.leaves.weak import check_held, extremes, promoted
 from deconvjax.space import Space
 
 
@@ -32,6 +32,8 @@ class Diagonal(LinearMap):
                                        got=f"values of shape {ours} for {space}",
                                        expected="equal sizes, or 1, on the trailing axes",
                                        fix="reshape values, or insert axes of length 1 behind them"))
+        if self.weak:
+            check_held(self._label(), "values", extremes(self.values), self._dtype(space.dtype))
         return replace(self, space=space)
 
     def _codomain(self) -> Space:
@@ -71,5 +73,4 @@ class Diagonal(LinearMap):
         return r"\mathrm{diag}(w)"
 
     def _dtype(self, dtype: Any) -> Any:
-        weak = {"f": 1.0, "V": 1.0, "c": 1j}.get(np.dtype(self.values.dtype).kind, 1)
-        return jnp.result_type(dtype, weak if self.weak else self.values.dtype)
+        return promoted(dtype, self.values, self.weak)

@@ -10,11 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.leaves.weak import promoted
 from deconvjax.space import Space
 
 
@@ -108,8 +108,7 @@ class Reassemble(LinearMap):
         return r"R_M^{\mathsf{T}}" if self.scatter else "R_M"
 
     def _dtype(self, dtype: Any) -> Any:
-        weak = {"f": 1.0, "V": 1.0, "c": 1j}.get(np.dtype(self.weights.dtype).kind, 1)
-        return jnp.result_type(dtype, weak if self.weak else self.weights.dtype)
+        return promoted(dtype, self.weights, self.weak)
 
 
 Ints = tuple[int, ...]

@@ -20,6 +20,7 @@ from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Axis, Rate
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves import naming
+from deconvjax.leaves.weak import check_held, extremes, promoted
 from deconvjax.space import Space
 
 
@@ -90,9 +91,15 @@ class Stage(LinearMap):
             raise ShapeError(complaint(label, "the channels do not fit the kernel", got=f"{shape[-1]} in shape {shape}",
                                        expected=f"{self.channels[0]} channels on the last axis",
                                        fix="move channels last, or use a kernel for that many input channels"))
+        if self.weak and self.taps is not None:
+            check_held(label, "taps", self._extremes, self._dtype(space.dtype))
         axes = (r.axis(shape[axis], n, label, f"axis {axis} of {space}")
                 for axis, n, r in zip(self.axes, self.window, self.rates, strict=True))
         return replace(self, rates=tuple(Rate.of(axis) for axis in axes), space=space)
+
+    @cached_property
+    def _extremes(self) -> tuple[Any, Any] | None:
+        return extremes(self.taps)
 
     def _codomain(self) -> Space:
         return self._landing
@@ -148,10 +155,7 @@ class Stage(LinearMap):
     def _dtype(self, dtype: Any) -> Any:
         if self.taps is None or dtype.kind == "f" and self.weak and self.taps.dtype.kind != "c":
             return dtype
-        return jnp.result_type(dtype, _WEAK[np.dtype(self.taps.dtype).kind] if self.weak else self.taps.dtype)
-
-
-_WEAK: dict[str, Any] = {"b": 1, "i": 1, "u": 1, "f": 1.0, "V": 1.0, "c": 1j}  # V: bfloat16 and its like
+        return promoted(dtype, self.taps, self.weak)
 
 
 _axis = lru_cache(maxsize=65536)(Axis)  # one object for equal axes: what is known of an axis is found faster

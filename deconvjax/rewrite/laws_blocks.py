@@ -10,7 +10,7 @@ from deconvjax.algebra.combine import shapes_of
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.law import law
-from deconvjax.rewrite.stages import read_taps, same_dtype, space_of
+from deconvjax.rewrite.stages import moves, read_taps, same_dtype, space_of
 
 
 def is_sum(candidate: LinearMap) -> bool:
@@ -79,7 +79,8 @@ def equal_terms(total: Sum) -> LinearMap | None:
     for i, first in enumerate(terms):
         for j in range(i + 1, len(terms)):
             both = _added(first, terms[j])
-            if both is not None and same_dtype(both, Sum((first, terms[j]), total.space)):
+            whole = Sum((first, terms[j]), total.space)
+            if both is not None and both.space == total.space and same_dtype(both, whole):
                 rest = [*terms[:i], both, *terms[i + 1:j], *terms[j + 1:]]
                 return rest[0] if len(rest) == 1 else replace(total, maps=tuple(rest))
     return None
@@ -98,14 +99,17 @@ def _added(first: LinearMap, second: LinearMap) -> LinearMap | None:
 
 
 def _factor(term: LinearMap) -> tuple[Any, LinearMap]:
-    """(c, A) of c*A, the scalar found wherever in a chain it stands."""
+    """(c, A) of c*A, the scalar found wherever in a chain it stands and may be moved from."""
     if isinstance(term, Scaled) and arithmetic.is_constant(term.scalar):
         return term.scalar, term.map
     if isinstance(term, Chain):
         for i, part in enumerate(term.maps):
             if isinstance(part, Scaled) and arithmetic.is_constant(part.scalar):
-                rest = [*term.maps[:i], *([] if isinstance(part.map, Identity) else [part.map]), *term.maps[i + 1:]]
-                return part.scalar, rest[0] if len(rest) == 1 else replace(term, maps=tuple(rest))
+                here = part.map._codomain()
+                behind = [*([] if isinstance(part.map, Identity) else [part.map]), *term.maps[i + 1:]]
+                if moves([*term.maps[:i], Scaled(part.scalar, Identity(here), here), *behind], i):
+                    rest = [*term.maps[:i], *behind]
+                    return part.scalar, rest[0] if len(rest) == 1 else replace(term, maps=tuple(rest))
     return 1, term
 
 

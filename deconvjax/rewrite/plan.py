@@ -22,15 +22,15 @@ from deconvjax.rewrite.laws_borders import COSTED_BORDER_LAWS
 from deconvjax.rewrite.laws_channels import scalar_outside
 from deconvjax.rewrite.laws_filters import filters_merge
 from deconvjax.rewrite.price import chain_work, work
-from deconvjax.rewrite.simplify import Firing, Record, flat, moves, simplify, with_scalars
-from deconvjax.rewrite.stages import space_of
+from deconvjax.rewrite.simplify import Firing, Record, flat, simplify, with_scalars
+from deconvjax.rewrite.stages import moves, space_of
 from deconvjax.space import Space
 
 AHEAD = COSTED_BORDER_LAWS  # worth their price only for what they lead to
 STEPS = tuple(law for law in LAWS if not law.lossless and law not in (scalar_outside, *AHEAD))
 MOST = max(len(law.patterns) for law in LAWS)  # maps that one law looks at
 KEPT = 1024  # plans remembered
-LARGEST = 1 << 23  # bytes of constant taps that a plan may depend on by value
+LARGEST = 1 << 21  # constant taps that a plan may depend on by value
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ def _recipe(a: LinearMap) -> tuple[list[Any], Recipe]:
 
 
 def _by_value(leaf: Any) -> bool:
-    return arithmetic.is_constant(leaf) and (not isinstance(leaf, np.ndarray) or leaf.nbytes <= LARGEST)
+    return arithmetic.is_constant(leaf) and (not isinstance(leaf, np.ndarray) or leaf.size <= LARGEST)
 
 
 def _key(leaf: Any) -> Any:
     """What a plan may depend on: values of small constants, else shape and dtype."""
     if isinstance(leaf, np.ndarray):
-        return leaf.shape, leaf.dtype.str, _digest(leaf) if leaf.nbytes <= LARGEST else None
+        return leaf.shape, leaf.dtype, _digest(leaf) if leaf.size <= LARGEST else None
     if arithmetic.is_constant(leaf):
         return type(leaf), leaf
     return np.shape(leaf), jnp.result_type(leaf), bool(getattr(leaf, "weak_type", False))

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax.numpy as jnp
-
 from deconvjax.algebra import (
     Atomic,
     BlockDiagonal,
-    Cast,
     Chain,
     Identity,
     LinearMap,
@@ -23,7 +20,7 @@ from deconvjax.algebra import (
 )
 from deconvjax.rewrite.law import Law, Speakers
 from deconvjax.rewrite.laws import LAWS
-from deconvjax.rewrite.stages import space_of
+from deconvjax.rewrite.stages import moves, space_of
 from deconvjax.rewrite.taps import times
 from deconvjax.space import Space
 
@@ -192,20 +189,6 @@ def _step(parts: list[LinearMap], position: int, record: Record) -> int | None:
 
 
 # ---- scalars --------------------------------------------------------------------------------------------------------
-def moves(parts: list[LinearMap], position: int) -> bool:
-    """True for a multiple of the identity that may stand anywhere in the chain: it changes no dtype on the way."""
-    part = parts[position]
-    if not (isinstance(part, Scaled) and isinstance(part.map, Identity)):
-        return False
-    dtypes = {leaf.dtype for each in parts for leaf in (*space_of(each).leaves, *each._codomain().leaves)}
-    if any(jnp.result_type(dtype, part.scalar) != dtype for dtype in dtypes):
-        return False
-    if any(isinstance(each, Cast) and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in each.target.leaves)
-           for each in parts):
-        return False
-    return not jnp.iscomplexobj(part.scalar) or all(each.is_complex_linear for each in parts)
-
-
 def with_scalars(parts: list[LinearMap], scalars: list[Any], space: Space) -> LinearMap:
     """The chain of `parts` times all of `scalars`, as one factor where the fewest samples are."""
     chain = parts[0] if len(parts) == 1 else Chain(tuple(parts), space) if parts else Identity(space)

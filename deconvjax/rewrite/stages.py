@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deconvjax.algebra import Chain, Identity, LinearMap, Zero
+import jax.numpy as jnp
+
+from deconvjax.algebra import Cast, Chain, Identity, LinearMap, Scaled, Zero
 from deconvjax.axis import Axis, Fusion, Rate
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
@@ -194,6 +197,20 @@ def read_taps(stage: Stage) -> Any:
 def same_dtype(first: LinearMap, second: LinearMap) -> bool:
     """Both land in the same dtypes."""
     return [a.dtype for a in first._codomain().leaves] == [b.dtype for b in second._codomain().leaves]
+
+
+def moves(parts: Sequence[LinearMap], position: int) -> bool:
+    """True for a multiple of the identity that may stand anywhere in the chain: it changes no dtype on the way."""
+    part = parts[position]
+    if not (isinstance(part, Scaled) and isinstance(part.map, Identity)):
+        return False
+    dtypes = {leaf.dtype for each in parts for leaf in (*space_of(each).leaves, *each._codomain().leaves)}
+    if any(jnp.result_type(dtype, part.scalar) != dtype for dtype in dtypes):
+        return False
+    if any(isinstance(each, Cast) and not all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in each.target.leaves)
+           for each in parts):
+        return False
+    return not jnp.iscomplexobj(part.scalar) or all(each.is_complex_linear for each in parts)
 
 
 def zero_between(outer: LinearMap, inner: LinearMap) -> Zero:

@@ -1,0 +1,63 @@
+"""What may stand beside a map: scalars to multiply and divide by, maps to add, maps to compare with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Number
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from deconvjax.errors import complaint
+
+_FIX = "write A @ B for a product, c * identity for a number to add, diagonal(values) for an array"
+
+
+def scalar(other: Any, label: str, sign: str) -> Any:
+    """`other`, a number; TypeError for anything that no array can hold. Fractions become floats."""
+    if isinstance(other, Fraction):
+        return float(other)
+    known = isinstance(other, (Number, np.generic)) or (hasattr(other, "ndim") and other.ndim == 0)
+    if known and not isinstance(other, Decimal) and _is_held(other):
+        return other
+    raise TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=_kind(other),
+                              expected="a scalar", fix=_FIX))
+
+
+def _is_held(number: Any) -> bool:
+    """Whether JAX has its dtype: not those of more than 64 bits."""
+    dtype = getattr(number, "dtype", None)
+    return dtype is None or not isinstance(dtype, np.dtype) or dtype.itemsize <= (16 if dtype.kind == "c" else 8)
+
+
+def reciprocal(number: Any, label: str) -> Any:
+    """1/c."""
+    if isinstance(number, (int, float, complex)) and number == 0:
+        raise ZeroDivisionError(complaint(f"{label} / ...", "division by zero", got=number, expected="another scalar",
+                                          fix="divide by what is not zero"))
+    return 1 / number
+
+
+def term(other: Any, kind: type, label: str, sign: str) -> Any:
+    """`other`, a map to add; TypeError for anything else."""
+    if isinstance(other, kind):
+        return other
+    raise TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=_kind(other),
+                              expected="a LinearMap", fix=_FIX))
+
+
+def same_array(ours: Any, theirs: Any) -> bool:
+    """Equal shapes, dtypes and numbers; the same object while tracing, where numbers are unknown."""
+    if ours is theirs:
+        return True
+    if isinstance(ours, Tracer) or isinstance(theirs, Tracer):
+        return False
+    same_kind = np.shape(ours) == np.shape(theirs) and jnp.result_type(ours) == jnp.result_type(theirs)
+    return same_kind and bool(np.array_equal(ours, theirs))
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__name__} of shape {value.shape}" if getattr(value, "shape", ()) else repr(value)

@@ -1,0 +1,37 @@
+"""Constants that take the dtype of x, as Python numbers do: taps, values and weights given as lists or NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from deconvjax.errors import complaint
+
+_LIKE: dict[str, Any] = {"b": 1, "i": 1, "u": 1, "f": 1.0, "V": 1.0, "c": 1j}  # V: bfloat16 and its like
+
+
+def promoted(dtype: Any, values: Any, weak: bool) -> Any:
+    """The dtype in which x of `dtype` meets these values."""
+    return jnp.result_type(dtype, _LIKE[np.dtype(values.dtype).kind] if weak else values.dtype)
+
+
+def extremes(values: Any) -> tuple[Any, Any] | None:
+    """The smallest and the largest of constant real numbers; None where that is not known or says nothing."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf" or not values.size:
+        return None
+    return values.min().item(), values.max().item()
+
+
+def check_held(label: str, argument: str, found: tuple[Any, Any] | None, dtype: Any) -> None:
+    """Refuse constants whose `extremes` the dtype cannot hold: they would wrap, or become infinite."""
+    if found is None or dtype.kind not in "iufV":
+        return
+    kind: Any = jnp.iinfo(dtype) if dtype.kind in "iu" else jnp.finfo(dtype)
+    low, high = (int if dtype.kind in "iu" else float)(kind.min), (int if dtype.kind in "iu" else float)(kind.max)
+    worst = found[0] if found[0] < low else found[1]
+    if worst < low or worst > high:
+        raise TypeError(complaint(label, f"{argument} take the dtype of the input, which does not hold them",
+                                  got=f"{worst} for {dtype.name}", expected=f"numbers from {low} to {high}",
+                                  fix=f"widen the input with .astype, or give {argument} as a jnp array"))
