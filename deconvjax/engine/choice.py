@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from deconvjax.engine import onednn, triton
-from deconvjax.engine.lower import Target
+from deconvjax.engine.lower import GRADIENTS, STAGES, Target
 from deconvjax.engine.problem import normalised
 from deconvjax.engine.rule import pick
 from deconvjax.engine.spec import Shape, Spec
+from deconvjax.errors import complaint
+
+NAMES = tuple(sorted({*STAGES, *GRADIENTS}))
 
 _override = jax.make_user_context(default_value=None)
 
@@ -28,12 +31,18 @@ def strategy(name: str | None) -> Iterator[None]:
     """choose(...) = name, inside: every stage bound there runs with that lowering, for measurement and for tests.
 
     The name is part of JAX's cache keys and of the bound primitive, so functions compiled outside are traced anew.
-    A strategy that cannot run a given stage leaves it to the cost rule. None restores the rule.
+    A strategy that cannot run a given stage leaves it to the cost rule; a name that no strategy has raises ValueError.
+    None restores the rule.
 
     >>> with strategy("direct"):
     ...     print(override())
     direct
     """
+    if name is not None and name not in NAMES:
+        raise ValueError(
+            complaint("strategy", "no such strategy", got=repr(name), expected=f"one of {', '.join(NAMES)}",
+                      fix="use one of these, or None for the rule's choice")
+        )
     with _override(name):
         yield
 

@@ -11,17 +11,22 @@ from dataclasses import replace
 import jax.numpy as jnp
 from jax import Array, lax
 
-from deconvjax.engine.layout import canonical, per_channel
+from deconvjax.engine.layout import canonical, cropped, per_channel
 from deconvjax.engine.spec import Spec
 
 
 def convolution(x: Array, taps: Array, spec: Spec, groups: int, batch_groups: int = 1) -> Array:
-    """F in one XLA convolution with canonical dimension numbers."""
+    """F in one XLA convolution with canonical dimension numbers.
+
+    Samples that a negative pad takes away are cropped before: XLA's convolution on a CPU (jaxlib 0.10.2) reads beyond x
+    where one pad of an axis is negative, the other positive, and channels are few. Stuffed axes take another loop.
+    """
+    x, plain = cropped(x, [(a.lo, a.hi) if a.up == 1 else (0, 0) for a in spec.axes])
     return lax.conv_general_dilated(
         x,
         taps,
         window_strides=[a.down for a in spec.axes],
-        padding=[(a.lo, a.hi) for a in spec.axes],
+        padding=[left if a.up == 1 else (a.lo, a.hi) for a, left in zip(spec.axes, plain, strict=True)],
         lhs_dilation=[a.up for a in spec.axes],
         rhs_dilation=[a.dilation for a in spec.axes],
         dimension_numbers=canonical(len(spec.axes)),

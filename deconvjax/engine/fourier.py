@@ -48,7 +48,7 @@ def length(axis: Axis) -> int:
 def _stuff(x: Array, steps: Sequence[int]) -> Array:
     if all(s == 1 for s in steps):
         return x
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *[(0, 0, s - 1) for s in steps], (0, 0, 0)])
+    return lax.pad(x, lax.full_like(x, 0, shape=()), [(0, 0, 0), *[(0, 0, s - 1) for s in steps], (0, 0, 0)])
 
 
 def _padded(x: Array, spec: Spec) -> Array:

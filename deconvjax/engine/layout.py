@@ -79,7 +79,15 @@ def padded(x: Array, widths: Widths, beside: tuple[int, int] = (0, 0)) -> Array:
     if 0 in x.shape:
         return lax.full_like(x, 0, shape=(x.shape[0], *shape, sum(beside) + x.shape[-1]))
     zeros = [(max(lo, 0), max(hi, 0), 0) for lo, hi in widths]
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *zeros, (*beside, 0)])
+    return lax.pad(x, lax.full_like(x, 0, shape=()), [(0, 0, 0), *zeros, (*beside, 0)])
+
+
+def cropped(x: Array, widths: Widths) -> tuple[Array, list[tuple[int, int]]]:
+    """x without the samples that negative widths take away, and the zeros that are still to be added."""
+    crops = [(min(lo, 0), min(hi, 0)) for lo, hi in widths]
+    if any(n + lo + hi < 1 for n, (lo, hi) in zip(x.shape[1:-1], crops, strict=True)):
+        crops = list(widths)  # nothing of x is read
+    return fit(x, crops), [(lo - cut, hi - end) for (lo, hi), (cut, end) in zip(widths, crops, strict=True)]
 
 
 def side_by_side(parts: Sequence[tuple[Array, Widths]]) -> Array:
@@ -157,14 +165,14 @@ def _extended(taps: Array, axis: int, before: int, after: int) -> Array:
     """Zeros before and after the taps of one axis."""
     widths = [(0, 0, 0)] * taps.ndim
     widths[axis] = (before, after, 0)
-    return lax.pad(taps, jnp.zeros((), taps.dtype), widths) if before or after else taps
+    return lax.pad(taps, lax.full_like(taps, 0, shape=()), widths) if before or after else taps
 
 
 def taken(taps: Array, axis: int, index: np.ndarray) -> Array:
     """taps[index] along one axis, zero where index is -1."""
     if (index < 0).any():
         more = [(0, int(i == axis), 0) for i in range(taps.ndim)]
-        taps = lax.pad(taps, jnp.zeros((), taps.dtype), more)
+        taps = lax.pad(taps, lax.full_like(taps, 0, shape=()), more)
         index = np.where(index < 0, taps.shape[axis] - 1, index)
     rest = tuple(i for i in range(taps.ndim) if i != axis)
     numbers = lax.GatherDimensionNumbers(offset_dims=rest, collapsed_slice_dims=(axis,), start_index_map=(axis,))

@@ -28,7 +28,7 @@ from deconvjax.axis import Axis
 from deconvjax.engine import banded, col2im, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.images import by_images
-from deconvjax.engine.layout import Widths, comb_taps, fit, joined, per_channel, runs
+from deconvjax.engine.layout import Widths, comb_taps, cropped, fit, joined, per_channel, runs
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
@@ -130,11 +130,7 @@ def _convolved(
     x: Array, kernel: Array, strides: Sequence[int], pads: Widths, dilation: Sequence[int], groups: int = 1
 ) -> Array:
     """The call, for padding of either sign: samples that nothing reads are cropped."""
-    crops = [(min(lo, 0), min(hi, 0)) for lo, hi in pads]
-    if any(n + lo + hi < 1 for n, (lo, hi) in zip(x.shape[1:-1], crops, strict=True)):
-        crops = pads  # nothing of x is read
-    x = fit(x, crops)
-    pads = [(lo - cut, hi - end) for (lo, hi), (cut, end) in zip(pads, crops, strict=True)]
+    x, pads = cropped(x, pads)
     return onednn.convolution(x, kernel, strides, pads, dilation, groups)
 
 

@@ -80,10 +80,10 @@ def convolution(
     data = {"batch_dim": 0, "feature_dim": rank + 1, "spatial_dims": list(range(1, rank + 1))}
     taps = {"input_feature_dim": rank, "output_feature_dim": rank + 1, "spatial_dims": list(range(rank))}
     window = {
-        "strides": list(strides),
-        "pad_left": [lo for lo, _ in pads],
-        "pad_right": [hi for _, hi in pads],
-        "window_dilations": list(dilation),
+        "strides": list(map(int, strides)),
+        "pad_left": [int(lo) for lo, _ in pads],
+        "pad_right": [int(hi) for _, hi in pads],
+        "window_dilations": list(map(int, dilation)),
     }
     config = {
         "dims": rank + 2,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes, reshard
 
 from deconvjax.engine import lower, onednn, triton
 from deconvjax.engine.choice import override
@@ -122,6 +122,9 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
 
     def batch(args: Any, dims: Any, *, spec: Spec, strategy: str | None) -> Any:
         a, b = (x if d is None else jnp.moveaxis(x, d, 0) for x, d in zip(args, dims, strict=True))
+        if 0 in a.shape or 0 in b.shape:
+            inner = shape(spec, *(x.shape if d is None else x.shape[1:] for x, d in zip((a, b), dims, strict=True)))
+            return jnp.zeros(((b if dims[0] is None else a).shape[0], *inner), a.dtype), 0
         bind = partial(prim.bind, strategy=strategy)
         return rule(bind, a, b, spec, dims[0] is not None, dims[1] is not None), 0
 
@@ -171,29 +174,37 @@ def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]
     return lowered
 
 
+def _placed(value: Array, primal: Any) -> Array:
+    """A cotangent where its operand is: on an explicit mesh the two must be sharded alike."""
+    sharding = primal.aval.sharding
+    if AxisType.Explicit not in getattr(sharding.mesh, "axis_types", ()):
+        return value
+    return reshard(value, sharding)
+
+
 # The six partial transposes: of F in x and taps, of T in y and taps, of W in x and y.
 def _f_left(ct, x, taps, **p):
-    return transpose_p.bind(ct, taps, **p)
+    return _placed(transpose_p.bind(ct, taps, **p), x)
 
 
 def _f_right(ct, x, taps, **p):
-    return taps_gradient_p.bind(x, ct, **p)
+    return _placed(taps_gradient_p.bind(x, ct, **p), taps)
 
 
 def _t_left(ct, y, taps, **p):
-    return stage_p.bind(ct, taps, **p)
+    return _placed(stage_p.bind(ct, taps, **p), y)
 
 
 def _t_right(ct, y, taps, **p):
-    return taps_gradient_p.bind(ct, y, **p)
+    return _placed(taps_gradient_p.bind(ct, y, **p), taps)
 
 
 def _w_left(ct, x, y, **p):
-    return transpose_p.bind(y, ct, **p)
+    return _placed(transpose_p.bind(y, ct, **p), x)
 
 
 def _w_right(ct, x, y, **p):
-    return stage_p.bind(x, ct, **p)
+    return _placed(stage_p.bind(x, ct, **p), y)
 
 
 # Batching. Data fold into the batch, taps into channels (group-major), both into groups.

@@ -117,7 +117,7 @@ def _filled(x: Array, size: int) -> Array:
     if x.shape[0] == size:
         return x
     widths = [(0, size - n if i == 0 else 0, 0) for i, n in enumerate(x.shape)]
-    return lax.pad(x, jnp.zeros((), x.dtype), widths)
+    return lax.pad(x, lax.full_like(x, 0, shape=()), widths)
 
 
 def _windows(x: Array, sides: list[Side], counts: Shape) -> Array:

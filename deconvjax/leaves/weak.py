@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,12 +10,18 @@ import numpy as np
 
 from deconvjax.errors import complaint
 
-_LIKE: dict[str, Any] = {"b": 1, "i": 1, "u": 1, "f": 1.0, "V": 1.0, "c": 1j}  # V: bfloat16 and its like
-
 
 def promoted(dtype: Any, values: Any, weak: bool) -> Any:
     """The dtype in which x of `dtype` meets these values."""
-    return jnp.result_type(dtype, _LIKE[np.dtype(values.dtype).kind] if weak else values.dtype)
+    return jnp.result_type(dtype, _like(np.dtype(values.dtype)) if weak else values.dtype)
+
+
+@lru_cache(maxsize=64)
+def _like(dtype: Any) -> int | float | complex:
+    """The Python number that promotes as constants of this dtype do."""
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return 1j if jnp.issubdtype(dtype, jnp.complexfloating) else 1.0
+    return 1
 
 
 def extremes(values: Any) -> tuple[Any, Any] | None:

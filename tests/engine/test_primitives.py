@@ -117,6 +117,33 @@ def test_vmap_over_either_operand(spec):
     np.testing.assert_allclose(per_example, want, rtol=1e-12, atol=1e-9)
 
 
+def test_vmap_over_nothing_gives_nothing_but_shapes():
+    """An empty mapped axis, or no channels, as `jax.lax` takes them: zeros of the right shape, none computed."""
+    axis = Axis(7, 3, down=2, lo=1, hi=1)
+    down, scalar = Spec((axis,)), Spec((axis,), None)
+    zeros = jnp.zeros
+    shapes = [
+        jax.vmap(lambda x: engine.stage(x, zeros((3, 4, 6)), down))(zeros((0, 2, 7, 4))),
+        jax.vmap(lambda x, k: engine.stage(x, k, down))(zeros((0, 2, 7, 4)), zeros((0, 3, 4, 6))),
+        jax.vmap(lambda y, k: engine.transpose(y, k, down))(zeros((0, 2, 4, 6)), zeros((0, 3, 4, 6))),
+        jax.vmap(lambda x, y: engine.taps_gradient(x, y, down))(zeros((3, 2, 7, 0)), zeros((3, 2, 4, 6))),
+        jax.vmap(lambda k: engine.stage(zeros((2, 7, 0)), k, scalar))(zeros((3, 3))),
+    ]
+    assert [a.shape for a in shapes] == [(0, 2, 4, 6), (0, 2, 4, 6), (0, 2, 7, 4), (3, 3, 0, 6), (3, 2, 4, 0)]
+
+
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="no such strategy; got 'colums', expected one of .*columns"):
+        with engine.strategy("colums"):
+            pass
+
+
+def test_numpy_integers_are_sizes():
+    axis = Axis(np.int64(64), np.int64(3), lo=np.int64(1), hi=np.int64(1))
+    x, k = np.ones((1, 64, 8), np.float32), np.ones((3, 8, 8), np.float32)
+    np.testing.assert_array_equal(engine.stage(x, k, Spec((axis,)))[0, :2, 0], [16, 24])
+
+
 def test_loops_checkpoint_and_export():
     """scan, while_loop, checkpoint inside one program that is serialised, reloaded and gives the same numbers."""
     x, k, y = draw(DOWN, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Two devices: batches sharded over an explicit mesh, values and gradients, with every strategy that can run."""
+"""Two devices: batches, space, channels and taps sharded over an explicit mesh, values and gradients."""
 
 import subprocess
 import sys
@@ -31,6 +31,16 @@ for spec, few, many, names in (
         for g, w in zip(got, want, strict=True):
             assert g.sharding.spec[0] == "d", (name, g.sharding)
             np.testing.assert_array_equal(g, w, err_msg=str((name, spec)))
+spec = Spec((same, same))
+x, k = r.integers(-2, 3, (2, 8, 8, 4)).astype("float32"), r.integers(-2, 3, (4, 4, 4, 2)).astype("float32")
+slopes = jax.jit(jax.grad(lambda x, k: jnp.sum(engine.stage(x, k, spec) ** 2), (0, 1)))
+want = slopes(x, k)
+for of_x, of_k in ((P(None, "d"), P()), (P(None, None, None, "d"), P()), (P("d"), P(None, None, None, "d"))):
+    with jax.set_mesh(mesh):  # space, channels, taps: a gradient is sharded as its operand
+        got = slopes(*(jax.device_put(a, NamedSharding(mesh, s)) for a, s in ((x, of_x), (k, of_k))))
+    for g, w, s in zip(got, want, (of_x, of_k), strict=True):
+        assert g.sharding.is_equivalent_to(NamedSharding(mesh, s), g.ndim), (g.sharding, s)
+        np.testing.assert_array_equal(g, w)
 print("equal")
 """
 
