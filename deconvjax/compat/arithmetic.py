@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from deconvjax.axis import Axis
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.ops.arguments import integer
 
 
 def convolution(i: int, k: int, s: int = 1, p: int = 0, d: int = 1) -> int:
@@ -22,7 +23,8 @@ def convolution(i: int, k: int, s: int = 1, p: int = 0, d: int = 1) -> int:
     >>> convolution(5, 3, s=2, p=1), convolution(7, 3, d=2)
     (3, 3)
     """
-    return _size("convolution", Axis(i, k, d, down=s, lo=p, hi=p), i, k, s, d)
+    i, k, s, p, d = _integers("convolution", i, k, s, p, d)
+    return _size("convolution", Axis(i, k, d, down=s, lo=p, hi=p))
 
 
 def pooling(i: int, k: int, s: int) -> int:
@@ -40,11 +42,12 @@ def transposed(i: int, k: int, s: int = 1, p: int = 0, a: int = 0, d: int = 1) -
     >>> transposed(3, 3, s=2, p=1), transposed(3, 3, s=2, p=1, a=1)
     (5, 6)
     """
-    taps = d * (k - 1) + 1
+    i, k, s, p, d = _integers("transposed", i, k, s, p, d)
+    a, taps = integer(a, "arithmetic.transposed", "a"), d * (k - 1) + 1
     if not 0 <= a < s:
         raise ShapeError(complaint("arithmetic.transposed", "a is a remainder of s", got=f"a={a}",
                                    expected=f"0 to {s - 1}", fix="use left_over(i, k, s, p)"))
-    return _size("transposed", Axis(i, k, d, up=s, lo=taps - 1 - p, hi=taps - 1 - p + a), i, k, s, d)
+    return _size("transposed", Axis(i, k, d, up=s, lo=taps - 1 - p, hi=taps - 1 - p + a))
 
 
 def left_over(i: int, k: int, s: int = 1, p: int = 0, d: int = 1) -> int:
@@ -53,6 +56,7 @@ def left_over(i: int, k: int, s: int = 1, p: int = 0, d: int = 1) -> int:
     >>> left_over(6, 3, s=2, p=1)
     1
     """
+    i, k, s, p, d = _integers("left_over", i, k, s, p, d)
     return (i + 2 * p - (d * (k - 1) + 1)) % s
 
 
@@ -62,7 +66,7 @@ def half(k: int) -> int:
     >>> convolution(5, 3, p=half(3))
     5
     """
-    return k // 2
+    return integer(k, "arithmetic.half", "k", 1) // 2
 
 
 def full(k: int) -> int:
@@ -71,7 +75,7 @@ def full(k: int) -> int:
     >>> convolution(5, 3, p=full(3))
     7
     """
-    return k - 1
+    return integer(k, "arithmetic.full", "k", 1) - 1
 
 
 RELATIONS: dict[int, Callable[..., int]] = {
@@ -93,9 +97,15 @@ RELATIONS: dict[int, Callable[..., int]] = {
 }
 
 
-def _size(name: str, axis: Axis, *positive: int) -> int:
-    if min(positive) < 1 or axis.out < 1:
+def _integers(name: str, i: int, k: int, s: int, p: int, d: int) -> tuple[int, int, int, int, int]:
+    name = f"arithmetic.{name}"
+    return (integer(i, name, "i", 1), integer(k, name, "k", 1), integer(s, name, "s", 1), integer(p, name, "p"),
+            integer(d, name, "d", 1))
+
+
+def _size(name: str, axis: Axis) -> int:
+    if axis.out < 1:
         raise ShapeError(complaint(f"arithmetic.{name}", "no such convolution", got=f"i={axis.size}, k={axis.window}",
-                                   expected="positive i, k, s, d and at least one sample of output",
+                                   expected="at least one sample of output",
                                    fix="use a longer input, more padding or a shorter kernel"))
     return axis.out

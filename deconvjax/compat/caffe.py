@@ -95,7 +95,10 @@ def crop(reference: Any, axis: int = 2, offset: Ints = 0) -> LinearMap:
     (1, 21, 500, 375)
     """
     name = "caffe.crop"
-    shape = tuple(reference.shape if hasattr(reference, "shape") else reference)
+    shape = getattr(reference, "shape", reference)
+    if not length(shape):
+        raise ShapeError(complaint(name, "reference has no shape", got=repr(reference), expected="a shape or an array",
+                                   fix="pass the shape to crop to, (N, C, H, W)"))
     sizes = integers(shape, len(shape), name, "reference", 1)
     first = integer(axis, name, "axis")
     first += len(sizes) if first < 0 else 0

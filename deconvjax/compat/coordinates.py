@@ -72,6 +72,10 @@ class Blob:
     map: CoordinateMap | None = None
     bottoms: tuple[Blob, ...] = ()
 
+    def __post_init__(self) -> None:
+        for bottom in self.bottoms:
+            _check(bottom, f"caffe.coordinates.{self.name}", "bottom")
+
 
 def blob(name: str) -> Blob:
     """data -> a blob that nothing made.
@@ -147,6 +151,8 @@ def coordinate_map(top: Blob, reference: Blob) -> CoordinateMap:
     >>> coordinate_map(score, data).shift
     (Fraction(-1, 1),)
     """
+    _check(top, "caffe.coordinate_map", "top")
+    _check(reference, "caffe.coordinate_map", "reference")
     behind = _ancestors(top)
     for other, there in _ancestors(reference).items():
         if other in behind:
@@ -177,6 +183,12 @@ def crop_offset(top: Blob, reference: Blob) -> int | tuple[int, ...]:
                                        fix="check strides and pads of the layers between the two blobs"))
     offsets = tuple(-int(b) for b in shift)
     return offsets[0] if len(set(offsets)) == 1 else offsets
+
+
+def _check(value: Blob, name: str, argument: str) -> None:
+    if not isinstance(value, Blob):
+        raise TypeError(complaint(name, f"{argument} must be a blob", got=repr(value), expected="a Blob",
+                                  fix="start with blob('data') and call the layers on it"))
 
 
 def _ancestors(top: Blob) -> dict[Blob, CoordinateMap]:

@@ -10,7 +10,7 @@ from deconvjax.compat import resolve
 from deconvjax.compat.core.layer import Rule, channels_first, layer
 from deconvjax.compat.core.weights import CONV_TRANSPOSE
 from deconvjax.errors import ShapeError, complaint
-from deconvjax.ops.arguments import integers, numbers
+from deconvjax.ops.arguments import integer, integers, numbers
 
 Ints = int | Sequence[int]
 
@@ -35,6 +35,7 @@ def deconvolution(weights: Any, dst: Ints, strides: Ints = 1, padding_l: Ints = 
     (3, 32, 32)
     """
     name = "onednn.deconvolution"
+    groups = integer(groups, name, "groups", 1)
     ndim = numbers(weights, name, "weights")[0].ndim - 2 - (groups != 1)
     if ndim < 1:
         raise ShapeError(complaint(name, "weights have the wrong rank", got=f"{ndim + 2} axes",

@@ -204,6 +204,9 @@ def test_coordinates_agree_with_the_stages():
 @pytest.mark.parametrize("build, pattern", [
     (lambda: caffe.bilinear_filler((1, 1, 3, 4)), r"filter must be square"),
     (lambda: caffe.bilinear_filler((1, 1, 4)), r"shape has the wrong number"),
+    (lambda: caffe.crop(3), r"caffe\.crop: reference has no shape; got 3, expected"),
+    (lambda: crop_offset("a", "b"), r"caffe\.coordinate_map: top must be a blob; got 'a', expected"),
+    (lambda: pooling("a", 2), r"caffe\.coordinates\.convolution: bottom must be a blob; got 'a', expected"),
     (lambda: caffe.crop((1, 1, 4, 4), axis=4), r"axis is out of range"),
     (lambda: caffe.crop((1, 1, 4, 4), offset=1).on((1, 1, 4, 4)), r"crop for dimension -2 is out of bounds"),
     (lambda: caffe.crop((1, 1, 4, 4), offset=-1), r"offset must be at least 0"),
@@ -213,5 +216,5 @@ def test_coordinates_agree_with_the_stages():
     (lambda: convolution(blob("x"), [3, 3], [1, 1, 1]), r"kernel_size has the wrong number"),
 ])
 def test_what_caffe_refuses(build, pattern):
-    with pytest.raises((ShapeError, ValueError), match=pattern):
+    with pytest.raises((ShapeError, ValueError, TypeError), match=pattern):
         build()

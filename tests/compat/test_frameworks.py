@@ -217,6 +217,10 @@ F = np.ones((3, 3, 2, 3))
 @pytest.mark.parametrize("build, pattern", [
     (lambda: arithmetic.convolution(2, 3), r"no such convolution"),
     (lambda: arithmetic.transposed(3, 3, 2, a=2), r"a is a remainder of s"),
+    (lambda: arithmetic.transposed(6, 3, s=0), r"arithmetic\.transposed: s must be positive; got 0, expected"),
+    (lambda: arithmetic.convolution(5.5, 3), r"arithmetic\.convolution: i must be an integer; got 5\.5, expected"),
+    (lambda: arithmetic.left_over(6, 3, s=0), r"arithmetic\.left_over: s must be positive; got 0, expected"),
+    (lambda: arithmetic.half(1.5), r"arithmetic\.half: k must be an integer"),
     (lambda: tensorflow.conv2d_transpose(F, (9, 8), 2).on((4, 4, 3)), r"does not match output_shape"),
     (lambda: tensorflow.conv2d_transpose(F, (1, 8, 8, 3), 2), r"does not match the output channels"),
     (lambda: tensorflow.conv2d_transpose(F, (8, 8), (2, 2, 2, 2)), r"batch and channel axes must be 1"),
@@ -250,6 +254,10 @@ F = np.ones((3, 3, 2, 3))
     (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), data_format="HW"), r"unable to extract the channel index"),
     (lambda: haiku.ConvNDTranspose(np.ones((3, 2, 3)), mask=np.ones(3)), r"mask needs to have the same shape"),
     (lambda: onednn.deconvolution(np.ones((3, 2, 3)), 20, 2).on((2, 4)), r"output_shape does not belong"),
+    (lambda: onednn.deconvolution(F, (8, 8), groups=0), r"onednn\.deconvolution: groups must be positive; got 0"),
+    (lambda: onednn.deconvolution(F, (8, 8), groups="a"), r"onednn\.deconvolution: groups must be an integer; got 'a'"),
+    (lambda: onednn.deconvolution(np.ones((3, 4, 2, 3, 3)), (8, 8), groups=2),
+     r"groups do not divide the channels; got groups=2, .*expected \(g, O/g, I/g, k0, k1\), g = groups"),
     (lambda: cudnn.convolution_backward_data(np.ones((3, 2, 3)), 5, 2).on((3, 4)), r"output_shape does not belong"),
 ])
 def test_refusals_in_each_frameworks_words(build, pattern):

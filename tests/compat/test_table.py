@@ -153,8 +153,11 @@ def test_periodic_borders():
 
 @pytest.mark.parametrize("arguments, pattern", [
     (("jax",), r"unknown source"), (("torch", {"stride": 0}), r"stride must be positive"),
-    (("torch", {"strides": 2}), r"unexpected keyword argument 'strides'"), (("keras", {"groups": 2}), r"no groups"),
+    (("torch", {"strides": 2}),
+     r"unexpected 'strides'; got 'strides', expected 'bias', 'stride'"), (("keras", {"groups": 2}), r"no groups"),
     (("torch", {"targets": ["jax"]}), r"unknown targets"),
+    (("tensorflow", {"strides": 2}), r"missing 'output_shape'; got 'strides', expected"),
+    (("torch", {"groups": 2.0}), r"groups must be an integer"),
 ])
 def test_refusals(arguments, pattern):
     name, *more = arguments
@@ -172,3 +175,35 @@ def test_the_command(capsys):
     assert "padding=((1, 2),)" in capsys.readouterr().out
     assert main(["convert", "--from", "torch", "--kernel", "4", "--output-padding", "1"]) == 1
     assert "output padding must be smaller" in capsys.readouterr().err
+
+
+def test_haiku_gets_pairs(capsys):
+    """Haiku takes words and pairs, no ints: k - 1 - crop in front and behind."""
+    assert main("convert --from torch --kernel 4 --stride 3 --padding 1 --to haiku".split()) == 0
+    assert "hk.Conv2DTranspose(O, 4, stride=3, padding=((2, 2), (2, 2)))" in capsys.readouterr().out
+
+
+def test_the_command_lists_every_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["convert", "--help"])
+    shown = capsys.readouterr().out
+    names = ("padding", "output-padding", "output-shape", "pads", "pad", "out")
+    assert all(f"\n  --{name} V" in shown for name in names)
+
+
+@pytest.mark.parametrize("words, said", [
+    ("tensorflow --kernel 3", "--from tensorflow: missing --output-shape, --strides"),
+    ("torch --kernel 3 --pad 2", "--from torch: unexpected --pad"),
+    ("torch --kernel foo", "argument --kernel: got 'foo', expected a positive int"),
+    ("torch --kernel 3 --stride 0", "argument --stride/--strides/--input-dilation: got '0'"),
+    ("torch --kernel 3 --padding -1", "--padding must be at least 0; got -1, expected an int >= 0. Fix: leave --pad"),
+    ("torch --kernel 3 --output-padding 4", "got --output-padding 4, --stride 1, --dilation 1"),
+    ("torch --kernel 3,3,3,3", "Fix: use a smaller --kernel."),
+    ("onnx --kernel 3 --output-shape 9,9", "got --size None"),
+])
+def test_the_command_speaks_of_flags(words, said, capsys):
+    try:
+        code = main(["convert", "--from", *words.split()])
+    except SystemExit as misused:
+        code = misused.code
+    assert code in (1, 2) and said in capsys.readouterr().err

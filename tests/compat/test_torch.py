@@ -145,6 +145,72 @@ def test_interpolate_whole_factors_are_stages():
     assert "8x8 -> 12x12" in repr(torch.interpolate(size=(12, 12), mode="bilinear").on((1, 3, 8, 8)))
 
 
+LINE = [[1, 0, 0], [0.785714, 0.214286, 0], [0.309524, 0.690476, 0], [0, 0.833333, 0.166667], [0, 0.357143, 0.642857],
+        [0, 0, 1]]
+PLANE = [[1, 0], [0.875, 0.125], [0.458333, 0.541667], [0.041667, 0.958333]]
+FRACTIONAL = {  # what PyTorch 2.13 gives for unit pulses along the last axis: whole sizes, a fractional scale
+    "linear": ({"scale_factor": 2.1}, LINE), "bilinear": ({"scale_factor": (1.0, 2.4)}, PLANE),
+    "trilinear": ({"scale_factor": (1.0, 1.0, 2.4)}, PLANE),
+    "bicubic": ({"scale_factor": (1.0, 2.4)}, [[1.109755, -0.109755], [0.895508, 0.104492], [0.453161, 0.546839],
+                                               [0.032516, 0.967484]]),
+    "corners": ({"size": (1, 2), "mode": "bilinear", "align_corners": True, "antialias": True},
+                [[0.25, 0.375, 0.25, 0.125], [0, 0, 1 / 3, 2 / 3]]),
+    "a corner": ({"size": (1, 1), "mode": "bicubic", "align_corners": True, "antialias": True},
+                 [[1.125, -0.125, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize("case", FRACTIONAL)
+def test_interpolate_by_its_own_ratio(case):
+    options, want = FRACTIONAL[case]
+    mode = options.get("mode", case)
+    n, space = len(want[0]), {"linear": 1, "trilinear": 3}.get(mode, 2)
+    pulses = np.eye(n).reshape(n, *(1,) * space, n)
+    got = np.asarray(torch.interpolate(**{"mode": mode, **options})(pulses))
+    assert np.allclose(got.reshape(n, -1).T, want, atol=1e-6)
+
+
+def test_nearest_on_small_planes_copies_and_doubles_whatever_the_scale():
+    """PyTorch 2.13: n where out = in, n >> 1 where out = 2 in; not on lines, in volumes, or from 129 rows + columns."""
+    x, nearest = np.arange(8.0), torch.interpolate
+    assert np.asarray(nearest(scale_factor=(1.1, 1.0))(x.reshape(1, 1, 8, 1))).ravel().tolist() == x.tolist()
+    assert np.asarray(nearest(scale_factor=(2.05, 1.0))(x[:2].reshape(1, 1, 2, 1))).ravel().tolist() == [0, 0, 1, 1]
+    below = [0, 0, 1, 2, 3, 4, 5, 6]
+    assert np.asarray(nearest(scale_factor=1.1)(x.reshape(1, 1, 8))).ravel().tolist() == below
+    assert np.asarray(nearest(scale_factor=(1.1, 1, 1))(x.reshape(1, 1, 8, 1, 1))).ravel().tolist() == below
+    for width, want in ((120, x.tolist()), (121, below)):
+        wide = np.broadcast_to(x[:, None], (8, width))[None, None]
+        assert np.asarray(nearest(scale_factor=(1.1, 1.0))(wide))[0, 0, :, 0].tolist() == want
+
+
+def test_interpolate_takes_batch_axes_in_front():
+    x = integers(2, 3, 4, 5, 6)
+    a = torch.interpolate((7, 4), mode="bilinear")
+    assert np.array_equal(np.asarray(a(x))[1, 2], a(x[1, 2]))
+
+
+class Parameter:
+    """What NumPy sees of a torch.nn.Parameter."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def detach(self):
+        return self.array
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+
+
+def test_parameters_of_torch_are_weights():
+    w, x = integers(2, 3, 3, 3), integers(1, 2, 4, 4)
+    assert np.array_equal(torch.conv_transpose2d(Parameter(w))(x), torch.conv_transpose2d(w)(x))
+    layer = {"weight": Parameter(w), "bias": Parameter(w[0, :, 0, 0])}
+    found = dj.compat.convert(layer, source="torch", target="flax")
+    assert np.array_equal(found["kernel"], w.transpose(2, 3, 0, 1)[::-1, ::-1])
+    assert np.array_equal(found["bias"], w[0, :, 0, 0])
+
+
 @pytest.mark.parametrize("build, pattern", [
     (lambda: torch.conv_transpose2d(np.ones((2, 2, 3, 3)), np.ones(2)), r"torch\.conv_transpose2d: .*bias.*affine"),
     (lambda: torch.conv_transpose2d(np.ones((2, 2, 3))), r"weight has the wrong rank.*\(I, O, k0, k1\)"),
@@ -173,6 +239,9 @@ def test_interpolate_whole_factors_are_stages():
     (lambda: torch.interpolate(scale_factor=0.1).on((1, 1, 4)), r"would be empty"),
     (lambda: torch.interpolate(scale_factor=-1), r"must be a positive number"),
     (lambda: torch.interpolate((2, 2), mode="linear"), r"works on 1 space axes"),
+    (lambda: torch.interpolate((2, 2, 2, 2)), r"only 3-D, 4-D and 5-D inputs.*got 4 entries"),
+    (lambda: torch.interpolate(2).on((2, 2)), r"only 3-D, 4-D and 5-D inputs"),
+    (lambda: torch.interpolate(2).on((1,) * 6), r"only 3-D, 4-D and 5-D inputs"),
     (lambda: torch.pixel_shuffle(0), r"upscale_factor must be positive"),
     (lambda: torch.pixel_shuffle(2).on((1, 6, 3, 3)), r"does not split"),
     (lambda: torch.max_unpool2d(np.array([[[9]]]), 2), r"found an invalid max index"),

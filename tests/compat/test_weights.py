@@ -128,8 +128,16 @@ def test_the_builders_take_the_storages_the_table_names():
     ({"weights": np.ones(3), "source": "torch", "target": "flax"}, r"wrong rank"),
     ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 2}, r"groups do not divide"),
     ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 0}, r"groups do not divide"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": "2"}, r"groups must be an integer"),
+    ({"weights": np.ones((3, 2, 2)), "source": "torch", "target": "flax", "groups": 2.0}, r"groups must be an integer"),
+    ({"weights": np.ones((3, 4, 2, 3)), "source": "onednn", "target": "torch", "groups": 2}, r"groups do not divide"),
+    ({"weights": [[[1.0], [2.0, 3.0]]], "source": "torch", "target": "flax"}, r"NumPy cannot read weights; got list"),
+    ({"weights": {"weight": np.ones((3, 2, 2)), "bias": np.ones(7)}, "source": "torch", "target": "flax"},
+     r"'bias' does not fit 'weight'; got 7 values, expected 2"),
+    ({"weights": {"weight": np.ones((4, 2, 2)), "bias": np.ones(2)}, "source": "torch", "target": "flax", "groups": 2},
+     r"'bias' does not fit 'weight'; got 2 values, expected 4"),
     ({"weights": {"kernel": np.ones((3, 2, 2))}, "source": "torch", "target": "flax"}, r"not the weights of a torch"),
 ])
 def test_what_convert_refuses(arguments, pattern):
-    with pytest.raises((ShapeError, ValueError), match=pattern):
+    with pytest.raises((ShapeError, ValueError, TypeError), match=pattern):
         compat.convert(arguments.pop("weights"), **arguments)

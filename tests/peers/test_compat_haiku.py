@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deconvjax.compat import haiku as ours
-from deconvjax.compat import resolve
+from deconvjax.compat import resolve, table
 from deconvjax.errors import ShapeError
 from tests.compat import traced
 from tests.tolerance import assert_close
@@ -63,6 +63,14 @@ def test_modules(options, haiku):
     parameters = layer.init(jax.random.key(0), x)
     got = ours.ConvNDTranspose(parameters["up"]["w"], **options)(x)
     assert_close(got, layer.apply(parameters, x), units=64)
+
+
+def test_what_the_table_writes(haiku):
+    """Haiku runs the call that the table writes for another framework's, and gives its size."""
+    arguments = table("torch", kernel_size=4, stride=3, padding=1, targets=["haiku"])["haiku"].written
+    layer = haiku.transform(lambda x: eval(arguments.replace("(O", "(2"), {"hk": haiku})(x))
+    x = np.ones((1, 6, 6, 3))
+    assert layer.apply(layer.init(jax.random.key(0), x), None, x).shape == (1, 17, 17, 2)
 
 
 def test_forward_module(haiku):

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from deconvjax import compat
 from deconvjax.compat import resolve
 from deconvjax.compat import torch as ours
 from deconvjax.compat.core.interpolate import torch_axis
@@ -112,7 +113,7 @@ def test_interpolation_weights(torch, functional):
         size = rng.randint(1, 12)
         mode = rng.choice(["nearest", "nearest-exact", "linear", "area", "bicubic", "bilinear"])
         corners = mode in ("linear", "bilinear", "bicubic") and rng.random() < 0.5
-        antialias = mode in ("bilinear", "bicubic") and not corners and rng.random() < 0.5
+        antialias = mode in ("bilinear", "bicubic") and rng.random() < 0.5
         out, scale = rng.choice([(rng.randint(1, 20), None), (None, rng.choice([0.5, 0.7, 1.3, 2, 2.5, 3]))])
         if scale is not None and size * scale < 1:
             continue
@@ -143,11 +144,25 @@ def test_interpolation_weights(torch, functional):
     ("bicubic", (2, 3, 5, 6), {"size": (7, 13), "align_corners": True}), ("area", (2, 3, 5, 6), {"size": (2, 9)}),
     ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 2}), ("nearest-exact", (1, 2, 3, 4, 5), {"size": (5, 4, 9)}),
     ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 1.5, "recompute_scale_factor": True}),
+    ("linear", (2, 3, 3), {"scale_factor": 2.1}), ("trilinear", (1, 2, 3, 4, 5), {"scale_factor": 2.1}),
+    ("bicubic", (2, 3, 5, 6), {"scale_factor": 2.1}), ("bilinear", (2, 3, 5, 6), {"scale_factor": (3.05, 2.1)}),
+    ("nearest", (1, 3, 8, 5), {"scale_factor": (1.1, 2.05)}), ("nearest", (1, 3, 8, 5, 4), {"scale_factor": 1.1}),
+    ("nearest", (1, 3, 99, 8), {"scale_factor": (1.003, 2.05)}),
+    ("nearest", (1, 3, 99, 40), {"scale_factor": (1.003, 1.01)}),
 ])
 def test_interpolate(mode, shape, options, functional, tensor):
     x = np.random.default_rng(0).normal(size=shape)
     want = functional.interpolate(tensor(x), mode=mode, **options).numpy()
     assert_close(ours.interpolate(mode=mode, **options)(x), want, units=1e4)
+
+
+def test_parameters(torch):
+    layer = torch.nn.ConvTranspose2d(4, 6, 3, groups=2)
+    found = compat.convert(dict(layer.named_parameters()), source="torch", target="equinox", groups=2)
+    assert found["weight"].shape == (6, 2, 3, 3) and found["bias"].shape == (6, 1, 1)
+    x = np.random.default_rng(0).normal(size=(1, 4, 5, 5)).astype(np.float32)
+    want = (layer(torch.from_numpy(x)) - layer.bias[:, None, None]).detach().numpy()
+    assert_close(ours.conv_transpose2d(layer.weight, groups=2)(x), want, units=64)
 
 
 def test_rearrangements(functional, tensor):

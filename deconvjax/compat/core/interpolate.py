@@ -33,11 +33,15 @@ class Resampling:
     weigh: Callable[..., Weights]
     options: tuple[tuple[str, Any], ...]
     method: str = ""
+    snaps: bool = False
 
     @classmethod
-    def of(cls, weigh: Callable[..., Weights], method: str = "", **options: Any) -> Resampling:
-        """`weigh(size, **options)`, hashable. `method` names the `resize` that is equal for whole factors."""
-        return cls(weigh, tuple(sorted(options.items())), method)
+    def of(cls, weigh: Callable[..., Weights], method: str = "", snaps: bool = False, **options: Any) -> Resampling:
+        """`weigh(size, **options)`, hashable. `method` names the `resize` that is equal for whole factors.
+
+        `snaps`: on small images it copies or doubles every sample where the sizes are so, whatever the scale.
+        """
+        return cls(weigh, tuple(sorted(options.items())), method, snaps)
 
     def __call__(self, size: int) -> Weights:
         """The weights for `size` samples."""
@@ -60,9 +64,12 @@ class Interpolation(LinearMap):
     def _bind(self, space: Space) -> LinearMap:
         rank = len(space.shape)
         axes = tuple(range(2 - rank, 0)) if self.axes is None else self.axes
-        if rank < (3 if self.axes is None else -min(axes, default=0)):
-            raise ShapeError(complaint(self.name, "the input has too few axes", got=space,
-                                       expected="(batch, channels, *space)" if self.axes is None else f"axes {axes}",
+        if self.axes is None and not 3 <= rank <= 5:
+            raise ShapeError(complaint(self.name, "only 3-D, 4-D and 5-D inputs are supported", got=space,
+                                       expected="(batch, channels, *space) with 1 to 3 space axes",
+                                       fix="add the missing axes to x, or give one size or scale for each space axis"))
+        if rank < -min(axes, default=0):
+            raise ShapeError(complaint(self.name, "the input has too few axes", got=space, expected=f"axes {axes}",
                                        fix="add the missing axes to x"))
         each = self.each * len(axes) if len(self.each) == 1 else self.each
         if len(each) != len(axes):
@@ -71,10 +78,13 @@ class Interpolation(LinearMap):
         maps: list[LinearMap] = []
         matrices: list[tuple[Any, int]] = []
         picks: list[tuple[Any, int, int]] = []
-        for rule, axis in zip(each, axes, strict=True):
+        found = [rule(space.shape[axis]) for rule, axis in zip(each, axes, strict=True)]
+        small = len(axes) == 2 and sum(map(len, found)) <= 128  # torch has another kernel there
+        for rule, axis, weights in zip(each, axes, found, strict=True):
             size = space.shape[axis]
-            weights = rule(size)
             factor, rest = divmod(len(weights), size)
+            if rule.snaps and small and not rest and factor in (1, 2):
+                weights = tuple(n // factor for n in range(len(weights)))
             if rule.method and not rest and factor > 1 and _repeats(weights, factor):
                 a = -0.75 if rule.method == "cubic" else None
                 maps.append(resize(factor, rule.method, border="edge", axes=axis, a=a))
@@ -165,12 +175,11 @@ def torch_axis(size: int, *, mode: str, out: int | None = None, scale: float | N
     cubic = mode == "bicubic"
     if length == size and (antialias or not cubic):  # torch copies, whatever the scale
         return np.eye(size)
-    if antialias:
-        return _torch_antialias(size, n, ratio, keys(-0.5) if cubic else triangle, 2 if cubic else 1)
     if align_corners:
-        centres = n * ((size - 1) / (length - 1) if length > 1 else 0.0)
-    else:
-        centres = ratio * (n + 0.5) - 0.5
+        ratio = (size - 1) / (length - 1) if length > 1 else 0.0
+    if antialias:  # with align_corners it takes only the ratio from the corners, and keeps half-pixel centres
+        return _torch_antialias(size, n, ratio, keys(-0.5) if cubic else triangle, 2 if cubic else 1)
+    centres = ratio * n if align_corners else ratio * (n + 0.5) - 0.5
     return matrix(size, centres if cubic else np.maximum(centres, 0), keys(-0.75) if cubic else triangle,
                   2 if cubic else 1)
 

@@ -8,6 +8,7 @@ axes, and prints one line for each framework.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from deconvjax.compat.core.layer import Layer
 from deconvjax.compat.core.sides import Side
 from deconvjax.compat.core.weights import CONV_TRANSPOSE, Kernel
 from deconvjax.compat.resolve import Periodic
-from deconvjax.errors import DeconvError, ShapeError, complaint
+from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
 from deconvjax.ops.arguments import integer, integers, length
@@ -118,7 +119,7 @@ def table(source: str, *, kernel_size: int | tuple[int, ...], size: int | tuple[
                                    fix="choose among these"))
     window = integers(kernel_size, length(kernel_size) or integer(ndim, "compat.table", "ndim", 1), "compat.table",
                       "kernel_size", 1)
-    built = build(source, window, groups, arguments)
+    built = build(source, window, integer(groups, "compat.table", "groups", 1), arguments)
     sizes = (None,) * len(window) if size is None else integers(size, len(window), "compat.table", "size", 1)
     sides = tuple(_side(built, axis, k, n) for axis, (k, n) in enumerate(zip(window, sizes, strict=True)))
     rows = tuple(_row(name, sides, groups) for name in wanted)
@@ -142,14 +143,19 @@ def build(framework: str, window: tuple[int, ...], groups: int, arguments: Argum
             raise ShapeError(complaint(f"compat.table({framework!r})", "this framework has no groups", got=groups,
                                        expected="groups=1", fix="use groups=1, or another source"))
         named[_GROUPS[framework]] = groups
-    try:
-        return builder(np.zeros(shape), **named)
-    except TypeError as error:
-        if "argument" not in str(error) or isinstance(error, DeconvError):
-            raise
-        raise TypeError(complaint(f"compat.table({framework!r})", str(error).split("() ")[-1], got=sorted(arguments),
-                                  expected=f"the arguments of {framework}'s transposed convolution",
-                                  fix="use the framework's own names")) from None
+    _, *known = inspect.signature(builder).parameters.values()
+    missing = [each.name for each in known if each.default is each.empty and each.name not in named]
+    strange = [name for name in named if name not in {each.name for each in known}]
+    if missing or strange:
+        raise TypeError(complaint(f"compat.table({framework!r})",
+                                  f"missing {_quoted(missing)}" if missing else f"unexpected {_quoted(strange)}",
+                                  got=_quoted(named) or "none", expected=_quoted(each.name for each in known),
+                                  fix="give the framework's own arguments"))
+    return builder(np.zeros(shape), **named)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _builder(framework: str, ndim: int, arguments: Arguments) -> tuple[Callable[..., LinearMap], str]:
@@ -203,7 +209,7 @@ def _side(built: LinearMap, axis: int, k: int, size: int | None) -> Side:
         n = next(iter(found))
         return Side.of(place(built, axis, k, n), n)
     raise ShapeError(complaint("compat.table", "the call means something else for each input size", got="size=None",
-                               expected=f"the input's size on axis {axis}", fix="give size="))
+                               expected=f"the input's size on axis {axis}", fix="say for example size=16"))
 
 
 def _row(framework: str, sides: tuple[Side, ...], groups: int) -> Row:
@@ -214,7 +220,8 @@ def _row(framework: str, sides: tuple[Side, ...], groups: int) -> Row:
     _, key = _builder(framework, len(sides), arguments)
     window = tuple(side.k for side in sides)
     short = framework in ("torch", "keras", "equinox", "theano", "deconvjax", "onednn", "cudnn", "caffe", "haiku")
-    text = ", ".join(f"{name}={_shown(value, short)}" for name, value in arguments.items())
+    text = ", ".join(f"{name}={_shown(value, short and (framework, name) != ('haiku', 'padding'))}"
+                     for name, value in arguments.items())
     written = _WRITTEN[framework].format(n=len(sides), k=_shown(window, short), a=text)
     return Row(framework, arguments, written.replace(", )", ")"), _stored(CONV_TRANSPOSE[key], len(sides), groups))
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.ops.arguments import integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,8 @@ def convert(weights: Any, *, source: str, target: str, operation: str = "conv_tr
     """(I, O/g, *k) of torch -> (*k, I/g, O) of Flax, and so on: the kernel of a layer, moved between frameworks.
 
     Exact: axes are moved and windows reversed, no value changes, and the way back gives the array you had. Give one
-    kernel (NumPy, JAX, or what NumPy can read), or a mapping with the source's own names (`{"weight": w, "bias": b}`),
-    which comes back with the target's.
+    kernel (NumPy, JAX, torch, or what NumPy can read), or a mapping with the source's own names
+    (`{"weight": w, "bias": b}`), which comes back with the target's.
 
     Args:
         weights: the kernel, or a mapping that holds it and perhaps a bias.
@@ -100,12 +101,13 @@ def convert(weights: Any, *, source: str, target: str, operation: str = "conv_tr
 
     Raises:
         ValueError: an unknown framework or operation. ShapeError: a rank that is no kernel's, groups that do not
-        divide the channels.
+        divide the channels, a bias of another layer.
 
     >>> import numpy as np
     >>> convert(np.zeros((8, 4, 3, 5)), source="torch", target="flax").shape
     (3, 5, 8, 4)
     """
+    groups = integer(groups, "compat.convert", "groups")
     table = OPERATIONS.get(operation)
     if table is None:
         raise ValueError(complaint("compat.convert", "unknown operation", got=repr(operation),
@@ -116,17 +118,26 @@ def convert(weights: Any, *, source: str, target: str, operation: str = "conv_tr
             raise ShapeError(complaint("compat.convert", f"these are not the weights of a {source} layer",
                                        got=f"{sorted(map(str, weights))}", expected=f"{read.weight!r}, {read.bias!r}",
                                        fix="pass one layer's weights under the framework's names, or the kernel alone"))
-        ndim = np.ndim(weights[read.weight]) - 2 - (read.order[0] == "g" and groups > 1)
-        out = {write.weight: convert(weights[read.weight], source=source, target=target, operation=operation,
-                                     groups=groups)}
+        split, ndim = _split(weights[read.weight], read, groups)
+        out = {write.weight: from_groups(split, write, ndim, groups)}
         if weights.get(read.bias) is not None:
-            bias = _array(weights[read.bias]).reshape(-1)
+            bias, outputs = _array(weights[read.bias], read.bias).reshape(-1), groups * split.shape[-1]
+            if len(bias) != outputs:
+                raise ShapeError(complaint("compat.convert", f"{read.bias!r} does not fit {read.weight!r}",
+                                           got=f"{len(bias)} values", expected=f"{outputs}, one for each output",
+                                           fix="pass the bias of the same layer, or leave it out"))
             out[write.bias] = bias.reshape(-1, *(1,) * ndim) if write.bias_shape == "O*" else bias
         return out
-    array = _array(weights)
+    split, ndim = _split(weights, read, groups)
+    return from_groups(split, write, ndim, groups)
+
+
+def _split(weights: Any, read: Kernel, groups: int) -> tuple[Any, int]:
+    """(`to_groups`, number of space axes) of what is stored."""
+    array = _array(weights, "weights")
     ndim = array.ndim - 2 - (read.order[0] == "g" and groups > 1)
     check(array, read, ndim, groups, "compat.convert", "weights")
-    return from_groups(to_groups(array, read, ndim, groups), write, ndim, groups)
+    return to_groups(array, read, ndim, groups), ndim
 
 
 def to_groups(weight: Any, kernel: Kernel, ndim: int, groups: int) -> Any:
@@ -172,10 +183,13 @@ def check(weight: Any, kernel: Kernel, ndim: int, groups: int, name: str, argume
         raise ShapeError(complaint(name, f"{argument} has the wrong rank", got=f"shape {tuple(weight.shape)}",
                                    expected=f"{len(axes)} axes {wanted}" if axes else "at least 2 axes",
                                    fix="pass the kernel in the framework's own layout"))
-    if groups < 1 or (kernel.grouped and weight.shape[axes.index(kernel.grouped)] % groups):
+    holder = "g" if "g" in axes else kernel.grouped
+    held = weight.shape[axes.index(holder)] if holder else groups
+    relation = "=" if holder == "g" else "a multiple of"
+    if groups < 1 or held % groups or (holder == "g" and held != groups):
         raise ShapeError(complaint(name, "groups do not divide the channels",
                                    got=f"groups={groups}, {argument} of shape {tuple(weight.shape)}",
-                                   expected=f"{wanted}, {kernel.grouped or 'g'} a multiple of groups",
+                                   expected=f"{wanted}, {holder or 'g'} {relation} groups",
                                    fix="check groups, or the layout of the kernel"))
 
 
@@ -190,5 +204,16 @@ def _kernel(table: Mapping[str, Kernel], name: str, argument: str) -> Kernel:
     return table[name]
 
 
-def _array(value: Any) -> Any:
-    return value if isinstance(value, (jax.Array, np.ndarray)) else np.asarray(value)
+def detached(value: Any) -> Any:
+    """NumPy refuses torch tensors that record gradients (every torch.nn.Parameter); all else as it is."""
+    return value.detach() if hasattr(value, "detach") else value
+
+
+def _array(value: Any, argument: str) -> Any:
+    if isinstance(value, (jax.Array, np.ndarray)):
+        return value
+    try:
+        return np.asarray(detached(value))
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors on a GPU or of dtype bfloat16
+        raise TypeError(complaint("compat.convert", f"NumPy cannot read {argument}", got=f"{type(value).__name__} "
+                                  f"({error})", expected="an array", fix="pass a NumPy or JAX array")) from error

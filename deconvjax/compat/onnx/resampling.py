@@ -63,11 +63,13 @@ def resize(roi: Sequence[float] | None = None, scales: Sequence[float] | None = 
         raise ShapeError(complaint(name, "either scales or sizes must be given", got=f"scales={scales}, sizes={sizes}",
                                    expected="exactly one of them", fix="give scales, one for each axis"))
     where = tuple(range(-count, 0)) if axes is None else integers(axes, count, name, "axes")
+    _distinct(where, where)
     window = (None,) * count if roi is None else _roi(roi, count, name)
     words = {"mode": arguments.word(mode, ("nearest", "linear", "cubic"), name, "mode"),
              "coordinates": arguments.word(coordinate_transformation_mode, _COORDINATES, name,
                                            "coordinate_transformation_mode"),
-             "nearest": arguments.word(nearest_mode, _NEAREST, name, "nearest_mode"), "a": float(cubic_coeff_a),
+             "nearest": arguments.word(nearest_mode, _NEAREST, name, "nearest_mode"),
+             "a": _number(cubic_coeff_a, name, "cubic_coeff_a"),
              "exclude_outside": bool(exclude_outside), "antialias": bool(antialias)}
     policy = arguments.word(keep_aspect_ratio_policy, _POLICIES, name, "keep_aspect_ratio_policy")
     targets: tuple[float, ...] = tuple(_scale(s, name) for s in (() if scales is None else scales))
@@ -109,6 +111,11 @@ class Resize(LinearMap):
 
     def plan(self, shape: tuple[int, ...]) -> list[tuple[int, int, float]]:
         """(size, out, scale) of each axis."""
+        rank = len(shape)
+        if any(not -rank <= axis < rank for axis in self.axes):
+            raise ShapeError(complaint("onnx.resize", "axes are out of range", got=f"{self.axes} for shape {shape}",
+                                       expected=f"{-rank} to {rank - 1}", fix="check axes, scales or sizes"))
+        _distinct([axis % rank for axis in self.axes], self.axes)
         sizes = [shape[axis] for axis in self.axes]
         if not self.is_sizes:
             plan = [(n, math.floor(n * scale), scale) for n, scale in zip(sizes, self.targets, strict=True)]
@@ -124,16 +131,12 @@ class Resize(LinearMap):
         return plan
 
     def _bind(self, space: Space) -> LinearMap:
-        rank = len(space.shape)
-        if any(not -rank <= axis < rank for axis in self.axes):
-            raise ShapeError(complaint("onnx.resize", "axes are out of range", got=f"{self.axes} for {space}",
-                                       expected=f"{-rank} to {rank - 1}", fix="check axes, scales or sizes"))
         rules, where = [], []
         for axis, (size, out, scale), roi in zip(self.axes, self.plan(space.shape), self.roi, strict=True):
             if size != out or scale != 1 or roi not in (None, (0.0, 1.0)):
                 rules.append(Resampling.of(onnx_axis, self._stage(size, out, scale), out=out, scale=scale, roi=roi,
                                            **dict(self.words)))
-                where.append(axis if axis < 0 else axis - rank)
+                where.append(axis if axis < 0 else axis - len(space.shape))
         return Interpolation("onnx.resize", tuple(rules), tuple(where)).on(space.tree)
 
     def _stage(self, size: int, out: int, scale: float) -> str:
@@ -190,9 +193,9 @@ def max_unpool(indices: Any, kernel_shape: Sequence[int], *, pads: Sequence[int]
     inferred = unpool(array - planes, size, name)
     if output_shape is None:
         return inferred
-    wanted = integers(tuple(output_shape)[-n:], n, name, "output_shape", 1)
-    if length(output_shape) != n + 2 or any(w < s for w, s in zip(wanted, size, strict=True)):
-        raise ShapeError(complaint(name, "output_shape is too small, or has the wrong rank", got=tuple(output_shape),
+    wanted = integers(output_shape[-n:], n, name, "output_shape", 1) if length(output_shape) == n + 2 else ()
+    if not wanted or any(w < s for w, s in zip(wanted, size, strict=True)):
+        raise ShapeError(complaint(name, "output_shape is too small, or has the wrong rank", got=output_shape,
                                    expected=f"(N, C, and at least {size})", fix="give the shape that was pooled"))
     if wanted == size:
         return inferred
@@ -235,16 +238,33 @@ def col2im(image_shape: Sequence[int], block_shape: Sequence[int], *, dilations:
 
 
 def _roi(roi: Sequence[float], count: int, name: str) -> tuple[tuple[float, float], ...]:
-    flat = [float(r) for r in roi]
-    if len(flat) != 2 * count:
-        raise ShapeError(complaint(name, "roi has the wrong number of entries", got=len(flat), expected=2 * count,
-                                   fix="give the starts of all axes, then the ends"))
+    if length(roi) != 2 * count:
+        raise ShapeError(complaint(name, "roi has the wrong number of entries", got=roi,
+                                   expected=f"{2 * count} numbers", fix="give the starts of all axes, then the ends"))
+    flat = [_number(r, name, "roi") for r in roi]
     return tuple(zip(flat[:count], flat[count:], strict=True))
 
 
 def _scale(value: Any, name: str) -> float:
-    scale = float(value)
-    if not 0 < scale < math.inf:
+    scale = _number(value, name, "scales")
+    if scale <= 0:
         raise ValueError(complaint(name, "scales must be positive", got=value, expected="a number > 0",
                                    fix="use sizes for exact sizes"))
     return scale
+
+
+def _number(value: Any, name: str, argument: str) -> float:
+    try:
+        number = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise TypeError(complaint(name, f"{argument} must be finite numbers", got=repr(value), expected="a real number",
+                                  fix=f"write {argument} as a float, or a sequence of them"))
+    return number
+
+
+def _distinct(axes: Sequence[int], given: Sequence[int]) -> None:
+    if len(set(axes)) != len(axes):
+        raise ShapeError(complaint("onnx.resize", "axes are repeated", got=f"axes={given}", expected="distinct axes",
+                                   fix="name each axis once"))

@@ -35,12 +35,14 @@ def interpolate(size: Ints | None = None, scale_factor: float | Sequence[float] 
         recompute_scale_factor: take the ratio of the rounded sizes instead of `scale_factor`.
         antialias: for "bilinear" and "bicubic", stretch the kernel where the image shrinks.
 
-    Shapes: (N, C, *space). Whole factors run as polyphase stages, others as one small matrix for each axis.
+    Shapes: (N, C, *space). Where the mode or the number of entries says how many space axes there are, any axes may
+    stand in front of them: (C, *space) and more batch axes too, which PyTorch refuses. Whole factors run as polyphase
+    stages, others as one small matrix for each axis.
 
     Raises:
-        ShapeError, ValueError: what PyTorch refuses, in its words.
+        ShapeError, ValueError: what else PyTorch refuses, in its words.
 
-    Source: PyTorch 2.13, coordinates of the nearest modes in float32 as there.
+    Source: PyTorch 2.13 for contiguous tensors on a CPU, coordinates of the nearest modes in float32 as there.
 
     >>> import numpy as np
     >>> print(interpolate(scale_factor=2, mode="bilinear")(np.array([[[[0.0, 4.0]]]]))[0, 0])
@@ -68,11 +70,15 @@ def interpolate(size: Ints | None = None, scale_factor: float | Sequence[float] 
     if mode in _AXES and count not in (None, _AXES[mode]):
         raise ShapeError(complaint(name, f"mode {mode!r} works on {_AXES[mode]} space axes", got=f"{count} entries",
                                    expected=f"{_AXES[mode]}", fix="choose the mode for the rank of the input"))
+    if count is not None and not 1 <= count <= 3:
+        raise ShapeError(complaint(name, "only 3-D, 4-D and 5-D inputs are supported", got=f"{count} entries",
+                                   expected="1 to 3 space axes", fix="give one size or scale for each space axis"))
     stage = _STAGES.get(mode, "") if not (align_corners or antialias) else ""
-    entries = (given,) if count is None else tuple(given)  # type: ignore[arg-type]
-    each = tuple(Resampling.of(torch_axis, stage, mode=mode, align_corners=bool(align_corners),
-                               antialias=bool(antialias), recompute=bool(recompute_scale_factor),
-                               **_target(entry, size is not None, name)) for entry in entries)
+    targets = [_target(entry, size is not None, name) for entry in ((given,) if count is None else given)]  # type: ignore[union-attr]
+    exact = size is not None or recompute_scale_factor  # else the ratio is the scale's, whatever the sizes
+    each = tuple(Resampling.of(torch_axis, stage if exact or target["scale"].is_integer() else "", mode == "nearest",
+                               mode=mode, align_corners=bool(align_corners), antialias=bool(antialias),
+                               recompute=bool(recompute_scale_factor), **target) for target in targets)
     n = _AXES.get(mode, count)
     return Interpolation(name, each, None if n is None else tuple(range(-n, 0)))
 
