@@ -208,9 +208,11 @@ class Rate:
             axis = replace(axis, lo=hi, hi=lo) if self.same == "lower" else replace(axis, lo=lo, hi=hi)
         if axis.out < 1:
             need = axis.taps - axis.padded
+            fix = f"pad by {need} more, use a shorter window, or a longer input"
+            if operator.startswith("conv_transpose"):  # its padding crops: pads here are taps - 1 - padding
+                fix = f"lower the padding, lo + hi, by {need} (it crops what a transposed convolution gives)"
             raise ShapeError(complaint(
                 operator, f"{where} is too short: nothing would come out",
                 got=f"{size} samples ({axis.padded} after stuffing and padding)",
-                expected=f"at least {axis.taps} after padding",
-                fix=f"pad by {need} more, use a shorter window, or a longer input"))
+                expected=f"at least {axis.taps} after padding", fix=fix))
         return axis.normal

@@ -178,7 +178,14 @@ def _struct(leaf: Any, operator: str) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(tuple(int(n) for n in leaf), jnp.dtype(jnp.float32))
     if hasattr(leaf, "shape") and hasattr(leaf, "dtype"):
         dtype = jax.dtypes.canonicalize_dtype(leaf.dtype) if isinstance(leaf, np.ndarray) else leaf.dtype
-        if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
+        try:
+            numeric = jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
+        except TypeError:  # the dtypes of other frameworks
+            raise TypeError(complaint(operator, "a map acts on JAX and NumPy arrays",
+                                      got=f"{type(leaf).__module__}.{type(leaf).__name__} of dtype {dtype}",
+                                      expected="a JAX or NumPy array",
+                                      fix="pass x.numpy() or jnp.asarray(x)")) from None
+        if not numeric:
             raise TypeError(complaint(operator, "a map acts on numbers", got=f"dtype {dtype}",
                                       expected="a real, complex or integer dtype", fix="convert the array first"))
         return jax.ShapeDtypeStruct(tuple(leaf.shape), jnp.dtype(dtype))

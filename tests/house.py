@@ -134,7 +134,7 @@ def deferred_imports(sources: Iterable[Source]) -> Iterator[str]:
 
 
 def strangers(sources: Iterable[Source]) -> Iterator[str]:
-    """Only nn and segmentation know Flax, only draw matplotlib; no part imports what the table does not grant."""
+    """Only nn, segmentation and demo know Flax, only draw matplotlib; no part imports what the table does not grant."""
     for path, text in sources:
         part = part_of(path)
         granted = MAY_IMPORT.get(part, EVERYONE)

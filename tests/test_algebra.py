@@ -166,6 +166,11 @@ def test_scalars_are_what_an_array_can_hold():
             dj.identity(empty)
 
 
+def test_scalars_that_promote_otherwise_are_not_equal():
+    weak, strong = (c * dj.identity.on(jax.ShapeDtypeStruct((4,), jnp.float32)) for c in (2.0, jnp.float64(2.0)))
+    assert weak != strong and weak.codomain.dtype != strong.codomain.dtype
+
+
 def test_a_bound_zero_keeps_batch_axes():
     a, b = dj.zero.on((3,)), dj.identity.on((2, 3))
     assert (a @ b)(jnp.ones((2, 3))).shape == (b + a)(jnp.ones((2, 3))).shape == (2, 3)

@@ -139,6 +139,12 @@ BAD = {
                                   "conv_transpose: output_shape is too short.*got 2 samples.*expected at least 3"),
     "an output_shape of another size": (lambda: dj.conv_transpose(K, strides=2, output_shape=8)(np.ones((5, 4))),
                                         ShapeError, "wrong size for the output_shape asked for; got 5 samples.* 4"),
+    "a crop beyond all": (lambda: dj.conv_transpose(IMAGE, strides=2, padding=16)(np.ones((5, 5, 4))), ShapeError,
+                          r"conv_transpose.*nothing would come out.*Fix: lower the padding, lo \+ hi, by 22"),
+    "no size to pool": (lambda: dj.max_pool_switches(None, 2, 2), TypeError, "max_pool_switches: there is no array"),
+    "NaN for a factor": (lambda: dj.resize(float("nan"), axes=-1), TypeError,
+                         r"resize: factor must be exact.*factor=Fraction\(3, 2\), or Fraction\(size_out, size_in\)"),
+    "next to no factor": (lambda: dj.resize(1e-9, axes=-1), TypeError, r"factor=Fraction\(3, 2\)"),
     # diagonal, tuples, algebra
     "a diagonal that does not fit": (lambda: dj.diagonal([1, 2, 3])(X), ShapeError,
                                      r"diagonal\(3\): values do not lie over.*got values of shape \(3,\)"),
@@ -146,6 +152,13 @@ BAD = {
     "an empty stack": (lambda: dj.stack([]), TypeError, "stack: maps must be a non-empty list"),
     "functions in a row": (lambda: dj.row([np.sin]), TypeError, "row: maps must be .*got ufunc.*linear_map"),
     "one map, not a list": (lambda: dj.block_diagonal(dj.upsample(2)), TypeError, "block_diagonal: maps must be"),
+    "nothing in a stack": (lambda: dj.stack(None), TypeError, "stack: maps must be a non-empty list.*got NoneType"),
+    "a number in a row": (lambda: dj.row(3), TypeError, "row: maps must be a non-empty list.*got int"),
+    "nothing on a diagonal": (lambda: dj.block_diagonal(None), TypeError, "block_diagonal: maps must be.*NoneType"),
+    "a list for a row": (lambda: dj.row([dj.upsample(2), dj.identity]).on([(2,), (4,)]), ShapeError,
+                         r"row: .*a plain tuple; got a list, \[float32\[2\], float32\[4\]\].*pass tuple\(x\)"),
+    "a namedtuple for blocks": (lambda: dj.block_diagonal([dj.identity] * 4)(dj.filters.wavelet("db2")), ShapeError,
+                                "block_diagonal: .*a plain tuple; got a WaveletBank, "),
     "a row of two on three arrays": (lambda: dj.row([dj.identity] * 2)((X, X, X)), ShapeError,
         "row: wrong number of inputs"),
     "a row landing apart": (lambda: dj.row([dj.identity, dj.upsample(2)])((X, X)), ShapeError,
@@ -224,6 +237,35 @@ def test_the_same_inside_jit(use):
     act, error, words = BAD[use]
     with pytest.raises(error, match="(?s)" + words):
         jax.jit(act)()
+
+
+class Tensor:
+    """As torch's: copied by NumPy only, and not while a gradient is asked for."""
+
+    def __init__(self, requires_grad, device="cpu"):
+        self.requires_grad, self.device = requires_grad, device
+
+    def detach(self):
+        return Tensor(False, self.device)
+
+    def __array__(self, dtype=None):
+        if self.requires_grad:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+        if self.device != "cpu":
+            raise TypeError("can't convert cuda:0 device type tensor to numpy.")
+        return np.array([1.0, 2.0], np.float32)
+
+
+def test_tensors_are_taps():
+    for tensor in (Tensor(False), Tensor(True)):
+        assert dj.convolve(tensor) == dj.convolve(np.array([1, 2], np.float32))
+    for tensor in (Tensor(False, "cuda:0"), [Tensor(True)]):
+        with pytest.raises(TypeError, match="convolve: taps must be numbers; got .*Fix: convert taps first"):
+            dj.convolve(tensor)
+    given = np.ones(3)
+    a = dj.convolve(given)
+    given[0] = 7  # the map has its own copy
+    assert a == dj.convolve(np.ones(3))
 
 
 def test_there_are_many():

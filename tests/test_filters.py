@@ -114,6 +114,11 @@ def test_kaiser_equals_scipy_firwin():
                 np.testing.assert_allclose(ours, want, atol=1e-14)
 
 
+def test_kaiser_is_finite_up_to_its_limits():
+    assert np.isfinite(filters.kaiser(5, 0.3, beta=699.0)).all()
+    assert np.isfinite(filters.kaiser(5000, 0.3, width=441 * 2 / 4999)).all()
+
+
 def test_kaiser_is_the_filter_of_resample_poly():
     x = np.random.default_rng(1).normal(size=50)
     for up, down in [(2, 1), (1, 3), (3, 2), (4, 5)]:
@@ -153,6 +158,12 @@ def test_wavelets_reconstruct_perfectly(name):
         np.testing.assert_array_equal(bank.rec_lo, bank.dec_lo[::-1])
         for lag in range(0, size, 2):
             assert abs(bank.dec_lo[lag:] @ bank.dec_lo[: size - lag] - (lag == 0)) < 1e-14
+
+
+@pytest.mark.parametrize("name", ["db1.0", "db01", "sym4.0", "bior02.2", "bior2.02", "db\u0663", "db2 ", "DB2", "db"])
+def test_wavelets_have_one_spelling(name):
+    with pytest.raises(ValueError, match="wavelet: no such wavelet; got"):
+        filters.wavelet(name)
 
 
 def test_wavelet_aliases():
@@ -202,6 +213,8 @@ MALFORMED = [
     (lambda: filters.kaiser(7, 0.5, beta=-1.0), ValueError, r"kaiser: beta is out of range"),
     (lambda: filters.kaiser(7, 0.5, beta=1.0, width=0.1), ValueError, r"kaiser: beta and width exclude each other"),
     (lambda: filters.wavelet("db11"), ValueError, r"wavelet: no such wavelet; got 'db11', expected haar, db1"),
+    (lambda: filters.kaiser(5, 0.3, beta=1000.0), ValueError, r"kaiser: beta is out of range; got 1000\.0.*, 700\)"),
+    (lambda: filters.kaiser(5000, 0.3, width=0.9), ValueError, r"kaiser: width is out of range; got 0\.9.*\(0, 0\.17"),
     (lambda: filters.wavelet("sym2.2"), ValueError, r"wavelet: no such wavelet"),
     (lambda: filters.wavelet("bior2.3"), ValueError, r"wavelet: no such wavelet"),
     (lambda: filters.wavelet(2), TypeError, r"wavelet: name must be a string; got 2"),

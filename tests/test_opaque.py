@@ -12,7 +12,7 @@ import pytest
 
 import deconvjax as dj
 from deconvjax import check
-from deconvjax.errors import NotLinearError
+from deconvjax.errors import NotLinearError, ShapeError
 from deconvjax.leaves.opaque import jacobian, linear_map
 
 W = jnp.asarray(np.arange(9.0).reshape(3, 3) - 4, jnp.float32)
@@ -77,6 +77,7 @@ NONLINEAR = {
     "cond on x": (lambda x: jax.lax.cond(x[0] > 0, lambda x: x, lambda x: -x, x), "`cond`"),
     "while on x": (lambda x: jax.lax.while_loop(lambda c: c[0] < 3, lambda c: c * 2, x), "`while`"),
     "custom rule": (soft, "`(exp|log1p)`"),
+    "power": (lambda x: x**1.5, "`pow`"),
 }
 
 
@@ -172,6 +173,39 @@ def test_integers_work_forwards():
     assert a.matrix().tolist() == (3 * np.tril(np.ones((4, 4), int))).tolist()
     with pytest.raises(TypeError, match=r"cumsum\.T|linear_map\.T: JAX transposes functions of real or complex"):
         _ = a.T
+
+
+def test_quotients_of_integers_and_truth_are_not_linear():
+    domain = jax.ShapeDtypeStruct((3,), np.int32)
+    for fn, primitive in [(lambda x: x.astype(bool).astype(jnp.int32), "convert_element_type"),
+                          (lambda x: jax.lax.div(x, np.int32(2)), "div")]:  # fmt: skip
+        with pytest.raises(NotLinearError, match=f"the function is not linear; got the primitive `{primitive}`"):
+            linear_map(fn, domain)
+    assert linear_map(lambda x: x.astype(np.int8) + 0, domain).codomain.dtype == np.int8  # wraps, as sums do
+
+
+def test_nothing_is_empty():
+    for fn, domain, what in [(lambda x: x[:0], (3,), "what fn gives"), (lambda x: (), (3,), "what fn gives"),
+                             (lambda x: x, (0,), "the domain"), (lambda x: x, {"a": (2, 0), "b": (3,)}, "the domain")]:
+        with pytest.raises(ShapeError, match=f"linear_map: {what} is empty; got .*every axis at least 1 long"):
+            linear_map(fn, domain)
+    with pytest.raises(ShapeError, match="jacobian: x is empty"):
+        jacobian(jnp.square, jnp.zeros(0))
+    with pytest.raises(ShapeError, match="jacobian: what fn gives is empty"):
+        jacobian(lambda x: x[:0], B)
+    with pytest.raises(TypeError, match="linear_map: there is no array to act on; got None"):
+        linear_map(jnp.square, None)
+    with pytest.raises(TypeError, match="jacobian: there is no array to act on; got None"):
+        jacobian(jnp.square, None)
+    with pytest.raises(TypeError, match="jacobian: a map acts on numbers; got dtype <U1"):
+        jacobian(jnp.square, "a")
+    assert jacobian(jnp.square, 3.0).matrix() == 6
+
+
+def test_a_batch_is_refused_with_the_chain():
+    a = linear_map(lambda x: W @ x, (3,)) @ dj.downsample(2)
+    with pytest.raises(ShapeError, match=r"(?s)got float32\[4,3\], expected float32\[3\].*\^ was given float32\[4,3\]"):
+        a.on((4, 6))
 
 
 def test_jacobian():

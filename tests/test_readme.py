@@ -116,3 +116,20 @@ def test_the_figures_name_the_version_they_were_measured_with():
     pinned = re.search(r"^jax==(.*)$", (ROOT / "constraints.txt").read_text(), re.M).group(1)
     assert f"jax {pinned}" in README
     assert jax.__version__.startswith("0.1")
+
+
+def test_the_multiply_adds_are_those_of_the_maps_named():
+    b, h = np.array([1.0, 4, 6, 4, 1]), np.hanning(31)
+    kernel = np.random.default_rng(0).random((3, 3, 8, 16))
+    blur = (dj.downsample(2) @ dj.convolve(b, "wrap")).on((1024,))
+    dense = np.einsum("ij,co->ijco", dj.filters.bilinear(32, ndim=2), np.eye(21))
+    maps = [
+        (dj.downsample((2, 2)) @ dj.convolve(np.outer(b, b))).on((512, 512)),
+        (dj.downsample(2) @ dj.convolve(h) @ dj.upsample(3)).on((48000,)),
+        blur @ blur.T,
+        (dj.conv(kernel) @ dj.resize((2, 2), "nearest", axes=(-3, -2))).on((64, 64, 8)),
+        dj.conv_transpose(dense, strides=32).on((16, 16, 21)),
+    ]
+    table = README.split("Multiply-adds before and after:")[1].split("\n\n")[1].splitlines()[2:]
+    said = [tuple(int(cell.replace(",", "")) for cell in line.strip("| ").split(" | ")[-2:]) for line in table]
+    assert said == [(a.cost().written.multiply_adds, a.cost().planned.multiply_adds) for a in maps]

@@ -46,7 +46,7 @@ class Row(Several):
     space: Space | None = static(default=None)
 
     def _bind(self, space: Space) -> LinearMap:
-        spaces = space.split("row", len(self.maps))
+        spaces = _entries("row", self.maps, space)
         bound = tuple(part.on(s.tree) for part, s in zip(self.maps, spaces, strict=True))
         if len({shapes_of(part._codomain()) for part in bound}) > 1:
             raise ShapeError(complaint(self._label(), "the terms of a row land in different shapes",
@@ -79,7 +79,7 @@ class BlockDiagonal(Several):
     space: Space | None = static(default=None)
 
     def _bind(self, space: Space) -> LinearMap:
-        spaces = space.split("block_diagonal", len(self.maps))
+        spaces = _entries("block_diagonal", self.maps, space)
         return BlockDiagonal(tuple(part.on(s.tree) for part, s in zip(self.maps, spaces, strict=True)), space)
 
     def _codomain(self) -> Space:
@@ -116,6 +116,10 @@ def stack(maps: Iterable[LinearMap]) -> LinearMap:
 def row(maps: Iterable[LinearMap]) -> LinearMap:
     """(x1, ..., xn) -> A1 x1 + ... + An xn: synthesis, the transpose kind of `stack`.
 
+    Args:
+        maps: the branches, one for each entry of the domain, a plain tuple (a list or namedtuple is refused: transposes
+            land in tuples).
+
     >>> import deconvjax as dj
     >>> merge = dj.row([dj.upsample(2), dj.shift(1, axes=-1) @ dj.upsample(2)])
     >>> merge.on(((3,), (3,))).codomain.shape
@@ -125,7 +129,7 @@ def row(maps: Iterable[LinearMap]) -> LinearMap:
 
 
 def block_diagonal(maps: Iterable[LinearMap]) -> LinearMap:
-    """(x1, ..., xn) -> (A1 x1, ..., An xn): each map on its own entry of a tuple.
+    """(x1, ..., xn) -> (A1 x1, ..., An xn): each map on its own entry of a tuple (a plain one, as for `row`).
 
     >>> import deconvjax as dj
     >>> print(dj.block_diagonal([dj.upsample(2), dj.identity]).on(((2,), (1,))).matrix().astype(int))
@@ -139,7 +143,7 @@ def block_diagonal(maps: Iterable[LinearMap]) -> LinearMap:
 
 
 def _bound_together(operator: str, maps: Iterable[LinearMap], kind: Any) -> LinearMap:
-    parts = tuple(maps) if not isinstance(maps, LinearMap) else ()
+    parts = tuple(maps) if isinstance(maps, Iterable) else ()
     if not parts or not all(isinstance(part, LinearMap) for part in parts):
         got = type(maps).__name__ if not parts else ", ".join(type(part).__name__ for part in parts)
         raise TypeError(complaint(operator, "maps must be a non-empty list of LinearMaps", got=got,
@@ -151,6 +155,15 @@ def _bound_together(operator: str, maps: Iterable[LinearMap], kind: Any) -> Line
             return kind(parts).on(Space.join(spaces).tree)  # type: ignore[arg-type]
         return kind(parts).on(spaces[0].tree)  # type: ignore[union-attr]
     return kind(parts)
+
+
+def _entries(operator: str, maps: tuple[LinearMap, ...], space: Space) -> tuple[Space, ...]:
+    """What each map reads. Transposes land in plain tuples, so that is what is read: A.T lands in A.domain."""
+    kind = type(space.tree)
+    if kind is not tuple and issubclass(kind, (tuple, list)):
+        raise ShapeError(complaint(operator, "the inputs stand in a plain tuple", got=f"a {kind.__name__}, {space}",
+                                   expected=f"a tuple of {len(maps)} entries", fix="pass tuple(x)"))
+    return space.split(operator, len(maps))
 
 
 def _list(name: str, maps: tuple[LinearMap, ...]) -> str:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconvjax.algebra.hint import binding
 from deconvjax.algebra.operands import reciprocal, same_array, scalar, term
 from deconvjax.algebra.upstairs import UPSTAIRS
 from deconvjax.errors import ShapeError, UnboundError, complaint
@@ -115,8 +116,9 @@ class LinearMap:
 
     def _bound_space(self, asked: str) -> Space:
         if self.space is None:
-            raise UnboundError(complaint(f"{self._label()}.{asked}", "the map has no shape yet", got="an unbound map",
-                                         expected="a bound map", fix=f"A.on(shape).{asked}, for example A.on((64,))"))
+            who = asked if "." in asked else f"{self._label()}.{asked}"
+            raise UnboundError(complaint(who, "the map has no shape yet", got=f"the unbound {self._label()}",
+                                         expected="a bound map", fix=binding(self, asked)))
         return self.space
 
     # ---- application ----------------------------------------------------------------------------------------------

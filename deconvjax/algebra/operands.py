@@ -50,13 +50,18 @@ def term(other: Any, kind: type, label: str, sign: str) -> Any:
 
 
 def same_array(ours: Any, theirs: Any) -> bool:
-    """Equal shapes, dtypes and numbers; the same object while tracing, where numbers are unknown."""
+    """Equal shapes, dtypes, weak or not, and numbers; the same object while tracing, where numbers are unknown."""
     if ours is theirs:
         return True
     if isinstance(ours, Tracer) or isinstance(theirs, Tracer):
         return False
-    same_kind = np.shape(ours) == np.shape(theirs) and jnp.result_type(ours) == jnp.result_type(theirs)
-    return same_kind and bool(np.array_equal(ours, theirs))
+    kinds = [(np.shape(array), jnp.result_type(array), _is_weak(array)) for array in (ours, theirs)]
+    return kinds[0] == kinds[1] and bool(np.array_equal(ours, theirs))
+
+
+def _is_weak(array: Any) -> bool:
+    """Whether it takes the dtype of what it multiplies."""
+    return isinstance(array, (int, float, complex)) or bool(getattr(array, "weak_type", False))
 
 
 def _kind(value: Any) -> str:

@@ -19,9 +19,9 @@ from deconvjax.check.vectors import (
     norm,
     place,
     real_matrix,
+    require_counts,
     wide,
 )
-from deconvjax.errors import complaint
 
 LIMIT = 8.0
 
@@ -43,7 +43,7 @@ def adjoint(a: Any, probes: int = 8, key: Any = None, *, domain: Any = None, den
         dense: largest size that is compared entry by entry; 0 never does.
 
     Raises:
-        UnboundError: no domain is known. TypeError: `a` is neither. ValueError: probes below 1.
+        UnboundError: no domain is known. TypeError: `a` is neither, or key is none. ValueError: probes below 1.
 
     Source: Claerbout, Earth Soundings Analysis, 1992 (the dot-product test); the scaling bounds rounding alone.
 
@@ -55,14 +55,9 @@ def adjoint(a: Any, probes: int = 8, key: Any = None, *, domain: Any = None, den
     >>> print(adjoint((np.cumsum, np.cumsum), domain=(3,)).first_wrong_row)
     (0,): A has [1. 0. 0.], A.H has [1. 1. 1.]
     """
-    if isinstance(probes, bool) or not isinstance(probes, (int, np.integer)):
-        expected, fix = "an int >= 1", "probes=8"
-        raise TypeError(complaint("check.adjoint", "probes is a count", got=repr(probes), expected=expected, fix=fix))
-    if probes < 1:
-        fix = "probes=8"
-        raise ValueError(complaint("check.adjoint", "nothing to try", got=probes, expected="probes >= 1", fix=fix))
+    require_counts("check.adjoint", probes, dense)
     subject = subject_of(a, domain, "check.adjoint")
-    rng = generator(key)
+    rng = generator(key, "check.adjoint")
     tried = tuple(_probe(subject, rng, KINDS[i % len(KINDS)]) for i in range(probes))
     errors = [probe.error for probe in tried]
     row = _first_wrong_row(subject) if max(subject.domain.size, subject.codomain.size) <= dense else None

@@ -64,7 +64,7 @@ def checkerboard(a: LinearMap, *, axes: Axes = None) -> Checkerboard:
 
     Raises:
         UnboundError: the map has no shape. ShapeError: the domain is too small to have a middle, or the map does not
-        repeat itself. TypeError: an integer domain.
+        repeat itself within 12 samples. TypeError: not a map, or an integer domain.
 
     Source: Odena, Dumoulin and Olah, Deconvolution and checkerboard artifacts, 2016.
 
@@ -72,7 +72,10 @@ def checkerboard(a: LinearMap, *, axes: Axes = None) -> Checkerboard:
     >>> print(checkerboard((dj.convolve(np.ones(3)) @ dj.upsample(2)).on((16,))))
     checkerboard: DC gains of the 2 phases spread by 0.5 of the largest
     """
-    space = a._bound_space("checkerboard")
+    if not isinstance(a, LinearMap):
+        raise TypeError(complaint("checkerboard", "it reads a map", got=type(a).__name__, expected="a bound LinearMap",
+                                  fix="wrap functions with linear_map(fn, domain)"))
+    space = a._bound_space("check.checkerboard")
     target = a._codomain()
     if not (space.is_array and target.is_array):
         raise ShapeError(complaint("checkerboard", "it reads maps from one array to one array", got=a,
@@ -134,14 +137,18 @@ class _Probe:
         block = self.noise * _middle(self.shape, self.where)
         still = self(block)
         scale = np.abs(still).max(initial=0.0)
-        for m in range(1, min(_STEPS, n // 4) + 1):
+        steps = min(_STEPS, n // 4)
+        for m in range(1, steps + 1):
             moved = self(np.roll(block, m, axis))
             for u in range(1, self.target[axis] // 2 + 1):
                 if np.abs(np.roll(still, u, axis) - moved).max() <= 1e3 * float(jnp.finfo(self.dtype).eps) * scale:
                     return u
-        raise ShapeError(complaint("checkerboard", f"the map does not repeat itself along axis {axis}", got=self.a,
-                                   expected="a map made of rate changes and filters, on a domain several windows long",
-                                   fix="bind it to a longer input, or name the space axes with axes="))
+        longer = f"bind it to {4 * _STEPS} samples or more, or " if n < 4 * _STEPS else ""
+        raise ShapeError(complaint("checkerboard", f"the map does not repeat itself along axis {axis}",
+                                   got=f"{self.a}, its input shifted by 1 to {steps} samples",
+                                   expected="a map of rate changes and filters whose period is at most a quarter of "
+                                   f"the axis and {_STEPS} samples (downsample({_STEPS}))",
+                                   fix=f"{longer}name the space axes with axes="))
 
     def constants(self) -> np.ndarray:
         """Responses to ones on each input channel, one after the other."""

@@ -13,7 +13,18 @@ from deconvjax.algebra import LinearMap
 from deconvjax.check.reference import reference as oracle_of
 from deconvjax.check.reports import CompareReport
 from deconvjax.check.subject import Subject, landing, precise, subject_of
-from deconvjax.check.vectors import KINDS, draw, entry_of_row, eps_of, generator, place, real_matrix, wide, wrapped
+from deconvjax.check.vectors import (
+    KINDS,
+    draw,
+    entry_of_row,
+    eps_of,
+    generator,
+    place,
+    real_matrix,
+    require_counts,
+    wide,
+    wrapped,
+)
 from deconvjax.errors import ShapeError, UnboundError, complaint
 from deconvjax.space import Space
 
@@ -32,14 +43,14 @@ def compare(
     Args:
         a: a bound LinearMap, or a function together with `domain`.
         reference: what A should be.
-        probes: how many random inputs, half of them on the border.
+        probes: how many random inputs, at least 1, half of them on the border.
         key: None (always the same probes), an int, or a JAX key.
         domain: binds an unbound map or reference; required for functions.
         dense: largest size that is compared on every unit vector; 0 never does.
 
     Raises:
         UnboundError: no domain is known. ShapeError: a matrix of the wrong shape, or a reference that lands elsewhere.
-        ValueError: no reference was given and A has a leaf without oracle.
+        ValueError: no reference was given and A has a leaf without oracle, or probes below 1.
 
     Source: the pattern of `lineax`'s and `sigpy`'s tests: every operator against its own dense matrix.
 
@@ -51,9 +62,10 @@ def compare(
     ...
     deconvjax.errors.ShapeError: check.compare: the reference lands elsewhere...
     """
+    require_counts("check.compare", probes, dense)
     subject = _subject(a, domain)
     truth, said = _truth(subject, reference)
-    return _judge(subject, truth, said, generator(key), probes, dense)
+    return _judge(subject, truth, said, generator(key, "check.compare"), probes, dense)
 
 
 def close(got: Any, want: Any, *, units: float = LIMIT, dtype: Any = None) -> CompareReport:

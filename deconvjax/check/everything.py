@@ -136,7 +136,7 @@ def check_all(a: LinearMap, key: Any = None, *, domain: Any = None) -> AllReport
         domain: binds an unbound map.
 
     Raises:
-        UnboundError: no domain is known. TypeError: `a` is not a LinearMap.
+        UnboundError: no domain is known. TypeError: `a` is not a LinearMap, or key is none.
 
     >>> import deconvjax as dj
     >>> report = check_all(dj.downsample(2).on((6,)))
@@ -148,6 +148,7 @@ def check_all(a: LinearMap, key: Any = None, *, domain: Any = None) -> AllReport
         raise TypeError(complaint("check.all", "cannot check this", got=got, expected="a LinearMap", fix=fix))
     bound = a if domain is None else a.on(domain)
     space = Space.of(bound.domain)
+    generator(key, "check.all")  # a wrong key is the caller's fault, not the map's
     parts = tuple((name, attempt(law, bound, key)) for name, law in LAWS)
     worst = max(parts, key=lambda part: (not part[1].ok, part[1].worst))[1]
     return AllReport(repr(bound), all(part.ok for _, part in parts), worst.worst, worst.limit,

@@ -11,8 +11,9 @@ import numpy as np
 
 from deconvjax.algebra import LinearMap
 from deconvjax.check.reports import LinearReport
-from deconvjax.check.subject import landing, precise
+from deconvjax.check.subject import landing, precise, space_of
 from deconvjax.check.vectors import eps_of, generator, is_complex, wide, wrapped
+from deconvjax.errors import complaint
 from deconvjax.space import Space
 
 LIMIT = 32.0
@@ -32,7 +33,7 @@ def linear(f: Callable[[Any], Any], domain: Any = None, key: Any = None) -> Line
         key: None (always the same probes), an int, or a JAX key.
 
     Raises:
-        UnboundError: no domain is known.
+        UnboundError: no domain is known. TypeError: f is neither a map nor a function. ShapeError: an empty domain.
 
     Source: ODL's `OperatorTest` (odlgroup/odl), which tries A(0) = 0, homogeneity and additivity.
 
@@ -44,10 +45,13 @@ def linear(f: Callable[[Any], Any], domain: Any = None, key: Any = None) -> Line
     if isinstance(f, LinearMap):
         bound, notes = precise(f if domain is None else f.on(domain))
         run, space, name, lands = bound, Space.of(bound.domain), repr(f), Space.of(bound.codomain)
-    else:
-        run, notes, space, name = f, (), Space.of(domain, operator="check.linear"), getattr(f, "__name__", "f")
+    elif callable(f):
+        run, notes, space, name = f, (), space_of(domain, "check.linear"), getattr(f, "__name__", "f")
         lands = landing(f, space)
-    rng = generator(key)
+    else:
+        got, expected, fix = type(f).__name__, "a LinearMap or a function", "wrap a matrix as lambda x: M @ x"
+        raise TypeError(complaint("check.linear", "cannot check this", got=got, expected=expected, fix=fix))
+    rng = generator(key, "check.linear")
     x, y = ([_dyadic(rng, leaf) for leaf in space.leaves] for _ in range(2))
     exact = not any(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in space.leaves)
 

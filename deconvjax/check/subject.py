@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 
 from deconvjax.algebra import LinearMap
 from deconvjax.check.vectors import is_complex
-from deconvjax.errors import UnboundError, complaint
+from deconvjax.errors import ShapeError, UnboundError, complaint
 from deconvjax.space import Space
 
 
@@ -35,32 +36,31 @@ class Subject:
         return not self.complex_linear or is_complex(self.domain) != is_complex(self.codomain)
 
 
-@jax.jit
-def _forward(a: LinearMap, x: Any) -> Any:
-    return a(x)
-
-
-@jax.jit
-def _adjoint(a: LinearMap, y: Any) -> Any:
-    return a.H(y)
-
-
 def subject_of(a: Any, domain: Any, operator: str) -> Subject:
     """From a bound LinearMap, or from a pair of functions (forward, adjoint) and their domain."""
     if isinstance(a, LinearMap):
         bound = a if domain is None else a.on(domain)
         return _of_map(bound)
     if isinstance(a, tuple) and len(a) == 2 and all(callable(f) for f in a):
-        if domain is None:
-            problem, fix = "functions do not know their domain", "check.adjoint((f, g), domain=x)"
-            raise UnboundError(complaint(operator, problem, got="domain=None", expected="a shape or an array", fix=fix))
         forward, adjoint = a
-        space = Space.of(domain, operator=operator)
+        space = space_of(domain, operator)
         name = getattr(forward, "__name__", type(forward).__name__)
         return Subject(name, forward, adjoint, space, landing(forward, space), complex_linear=True, map=None)
     got, fix = type(a).__name__, "pass A.on(shape), or (f, g) with domain="
     problem = "cannot check this"
     raise TypeError(complaint(operator, problem, got=got, expected="a LinearMap or a pair of functions", fix=fix))
+
+
+def space_of(domain: Any, operator: str) -> Space:
+    """Where functions are checked; UnboundError where that is not said, ShapeError where nothing could be tried."""
+    if domain is None:
+        problem, fix = "functions do not know their domain", f"{operator}(..., domain=x)"
+        raise UnboundError(complaint(operator, problem, got="domain=None", expected="a shape or an array", fix=fix))
+    space = Space.of(domain, operator=operator)
+    if any(0 in leaf.shape for leaf in space.leaves):
+        problem, fix = "an axis of length 0 tries nothing", "check it on a longer domain"
+        raise ShapeError(complaint(operator, problem, got=space, expected="every axis at least 1 long", fix=fix))
+    return space
 
 
 def landing(fn: Callable[[Any], Any], space: Space) -> Space:
@@ -90,16 +90,27 @@ def _of_map(bound: LinearMap) -> Subject:
     name = repr(bound)
     judged, notes = precise(bound)
     domain, codomain = Space.of(judged.domain), Space.of(judged.codomain)
+    run, run_back = _programs(judged, codomain)
 
     def forward(x: Any) -> Any:  # at full precision: an accelerator's default would look like an error of the map
         with jax.default_matmul_precision("highest"):
-            return _forward(judged, x)
+            return run(x)
 
     def adjoint(y: Any) -> Any:
         with jax.default_matmul_precision("highest"):
-            return _adjoint(judged, y)
+            return run_back(y)
 
     return Subject(name, forward, adjoint, domain, codomain, judged.is_complex_linear, judged, notes)
+
+
+@lru_cache(maxsize=8)
+def _programs(a: LinearMap, codomain: Space) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """A and A.H compiled once, for all probes and keys.
+
+    The map is not an argument: taps and scalars stay the constants they are in A(x), and the laws that read their
+    values are judged, too. (Equal maps share this; `codomain` tells a JAX scalar from the Python number it equals.)
+    """
+    return jax.jit(lambda x: a(x)), jax.jit(lambda y: a.H(y))
 
 
 def _is_low(dtype: Any) -> bool:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconvjax.errors import complaint
 from deconvjax.space import Space
 
 # What x and y look like, in turn. One random pair sees a shift or a flip; a lost border row hides from it in large
@@ -26,12 +27,25 @@ KINDS = (
 )
 
 
-def generator(key: Any) -> np.random.Generator:
+def require_counts(operator: str, probes: Any, dense: Any) -> None:
+    """TypeError where one is not an int, ValueError where no probe would be tried."""
+    for name, value, expected in (("probes", probes, "an int >= 1"), ("dense", dense, "an int")):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            problem, fix = f"{name} is a count", f"leave {name} out"
+            raise TypeError(complaint(operator, problem, got=repr(value), expected=expected, fix=fix))
+    if probes < 1:
+        raise ValueError(complaint(operator, "nothing to try", got=probes, expected="probes >= 1", fix="probes=8"))
+
+
+def generator(key: Any, operator: str = "check") -> np.random.Generator:
     """NumPy's generator from None (a fixed seed), an int, or a JAX key."""
     if key is None:
         return np.random.default_rng(20160923)
-    if isinstance(key, (int, np.integer)):
+    if isinstance(key, (int, np.integer)) and key >= 0:
         return np.random.default_rng(int(key))
+    if not isinstance(key, (jax.Array, np.ndarray)):
+        expected, fix = "None, an int >= 0, or a JAX key", "leave key out for the same probes every time"
+        raise TypeError(complaint(operator, "key chooses the probes", got=repr(key), expected=expected, fix=fix))
     data = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
     return np.random.default_rng(np.asarray(data).ravel().astype(np.uint64))
 

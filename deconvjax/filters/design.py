@@ -20,7 +20,8 @@ def kaiser(
     asks for that transition width and takes the beta that Kaiser's formula gives for it.
 
     Shape `(taps,)`, float64. TypeError for a count that is not an integer or a frequency that is not a number,
-    ValueError outside `0 < cutoff < fs/2`, for a negative beta, or when both beta and width are given.
+    ValueError outside `0 < cutoff < fs/2`, outside `0 <= beta < 700` (beyond, I0 is infinite) or a width that asks for
+    such a beta, or when both beta and width are given.
     Source: Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", ISCAS 1974; equals
     `scipy.signal.firwin(taps, cutoff, window=("kaiser", beta), fs=fs)` and `firwin(taps, cutoff, width=width, fs=fs)`.
 
@@ -34,8 +35,9 @@ def kaiser(
         got, problem = f"beta={beta}, width={width}", "beta and width exclude each other"
         raise ValueError(complaint("kaiser", problem, got=got, expected="one of them", fix="drop one"))
     if width is not None:
-        beta = _beta(n, finite(width, "kaiser", "width", above=0.0) * 2 / fs)
-    b = 5.0 if beta is None else finite(beta, "kaiser", "beta", above=-np.finfo(float).tiny)
+        widest = 442 * fs / max(n - 1, 1)  # where beta is 700 and I0(beta) nearly infinite
+        beta = _beta(n, finite(width, "kaiser", "width", above=0.0, below=widest) * 2 / fs)
+    b = 5.0 if beta is None else finite(beta, "kaiser", "beta", above=-np.finfo(float).tiny, below=700.0)
     m = np.arange(n) - (n - 1) / 2
     k = c * np.sinc(c * m) * np.kaiser(n, b)
     return k / k.sum()

@@ -57,7 +57,7 @@ def wavelet(name: str) -> WaveletBank:
     if not isinstance(name, str):
         got = repr(name)
         raise TypeError(complaint("wavelet", "name must be a string", got=got, expected=_KNOWN, fix='wavelet("db2")'))
-    match = re.fullmatch(r"(db|sym|bior)(\d+)(?:\.(\d+))?", _ALIASES.get(name, name))
+    match = re.fullmatch(r"(db|sym|bior)([1-9][0-9]?)(?:\.([1-9]))?", _ALIASES.get(name, name))
     family, first, second = (match[1], int(match[2]), int(match[3] or 0)) if match else ("", 0, 0)
     if family == "db" and 1 <= first <= 10 and not second:
         return _orthogonal(_factor([-1.0] * first + [1 / z for g in _zeros(first) for z in g]))

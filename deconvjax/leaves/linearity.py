@@ -181,8 +181,7 @@ def _of_constants(name: str, given: list[Verdict]) -> Verdict:
 def _of_varying(eqn: core.JaxprEqn, name: str, given: list[Verdict]) -> Verdict:
     broken = Verdict(Kind.NONLINEAR, name)
     varying = [i for i, v in enumerate(given) if v.varies]
-    rounds = name == "convert_element_type" and _is_inexact(eqn.invars[0]) and not _is_inexact(eqn.outvars[0])
-    if name in _BREAKERS or rounds:
+    if name in _BREAKERS or _rounds(eqn, name):
         return given[0] if name == "integer_pow" and eqn.params.get("y") == 1 else broken
     if name in _PRODUCTS:
         if any(v.kind == Kind.ZERO for v in given):
@@ -197,6 +196,15 @@ def _of_varying(eqn: core.JaxprEqn, name: str, given: list[Verdict]) -> Verdict:
         return _sum([given[i] for i in data], name) if set(varying) <= set(data) else broken
     worst = max(given, key=lambda v: v.kind)
     return worst if worst.kind == Kind.NONLINEAR else Verdict(Kind.UNKNOWN, name)
+
+
+def _rounds(eqn: core.JaxprEqn, name: str) -> bool:
+    """True for a quotient of integers, for a float made an integer, and for a number made a truth value."""
+    if name == "div":
+        return not _is_inexact(eqn.outvars[0])
+    if name != "convert_element_type" or _is_inexact(eqn.outvars[0]):
+        return False
+    return _is_inexact(eqn.invars[0]) or (_is_bool(eqn.outvars[0]) and not _is_bool(eqn.invars[0]))
 
 
 def _sum(terms: list[Verdict], name: str) -> Verdict:
@@ -257,6 +265,10 @@ def _of_value(value: Any) -> Verdict:
 
 def _is_inexact(atom: Any) -> bool:
     return jnp.issubdtype(atom.aval.dtype, jnp.inexact)
+
+
+def _is_bool(atom: Any) -> bool:
+    return jnp.issubdtype(atom.aval.dtype, jnp.bool_)
 
 
 def _is_complex(atom: Any) -> bool:

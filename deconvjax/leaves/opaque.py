@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jax.extend import core
 
 from deconvjax.algebra import LinearMap, final_map, static
-from deconvjax.errors import NotLinearError, complaint
+from deconvjax.errors import NotLinearError, ShapeError, complaint
 from deconvjax.leaves.linearity import Kind, is_complex_linear, judge, probe
 from deconvjax.space import Space
 
@@ -48,7 +48,7 @@ class Opaque(LinearMap):
         if space == own:
             return self
         problem = "a traced function acts on the shape and dtype it was traced with"
-        error = TypeError if [a.shape for a in space.leaves] == [a.shape for a in own.leaves] else ValueError
+        error = TypeError if [a.shape for a in space.leaves] == [a.shape for a in own.leaves] else ShapeError
         raise error(complaint(self._label(), problem, got=space, expected=own, fix="trace it anew for this domain"))
 
     def _codomain(self) -> Space:
@@ -122,7 +122,7 @@ def linear_map(fn: Callable[[Any], Any], domain: Any) -> LinearMap:
 
     Raises:
         NotLinearError: fn is affine, constant or non-linear (the primitive is named), or has no transpose in JAX.
-        TypeError: fn is not callable, or already a map.
+        TypeError: fn is not callable, or already a map. ShapeError: it reads or gives an empty axis, or no array.
 
     Source: JAX's `linear_transpose` (jax 0.10), which takes affine functions without complaint; hence the tests.
 
@@ -136,8 +136,9 @@ def linear_map(fn: Callable[[Any], Any], domain: Any) -> LinearMap:
     if isinstance(fn, LinearMap) or not callable(fn):
         got, fix = type(fn).__name__, "bind a map with A.on(domain); wrap a matrix as lambda x: M @ x"
         raise TypeError(complaint("linear_map", "fn must be a function", got=got, expected="a callable", fix=fix))
-    space = Space.of(domain, operator="linear_map")
+    space = _filled(Space.of(domain, operator="linear_map"), "linear_map", "the domain")
     program, consts, landing = _trace(fn, space)
+    _filled(landing, "linear_map", "what fn gives")
     name = getattr(fn, "__name__", type(fn).__name__)
     a = Opaque(consts, program, "linear_map" if name == "<lambda>" else name, space, landing,
                is_complex_linear(program), space=space)  # fmt: skip
@@ -166,8 +167,9 @@ def jacobian(fn: Callable[[Any], Any], x: Any) -> LinearMap:
     if not callable(fn):
         got = type(fn).__name__
         raise TypeError(complaint("jacobian", "fn must be a function", got=got, expected="a callable", fix="pass fn"))
+    given = jax.tree_util.tree_map(lambda leaf: leaf if hasattr(leaf, "dtype") else np.asarray(leaf), x)
+    space = _filled(Space.of_value(given, operator="jacobian"), "jacobian", "x")
     x = jax.tree_util.tree_map(jnp.asarray, x)
-    space = Space.of(x, operator="jacobian")
     if any(not jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in space.leaves):
         problem, fix = "only functions of real or complex numbers have a derivative", "convert x to float"
         raise TypeError(complaint("jacobian", problem, got=space, expected="float or complex arrays", fix=fix))
@@ -175,6 +177,7 @@ def jacobian(fn: Callable[[Any], Any], x: Any) -> LinearMap:
     name = "" if name == "<lambda>" else name
     _, derivative = jax.linearize(fn, x)
     program, consts, landing = _trace(derivative, space)
+    _filled(landing, "jacobian", "what fn gives")
     if not _only_backwards(program):
         title = f"jacobian({name})" if name else "jacobian"
         return Opaque(consts, program, title, space, landing, is_complex_linear(program), space=space)
@@ -192,11 +195,20 @@ def _only_backwards(program: core.Jaxpr) -> bool:
     return any(eqn.primitive.name == "custom_lin" for eqn in program.eqns) or any(inner)
 
 
+def _filled(space: Space, operator: str, what: str) -> Space:
+    """`space`, which must hold something: arrays, none of them with an axis of length 0."""
+    if not space.leaves or any(0 in leaf.shape for leaf in space.leaves):
+        expected, fix = "arrays, every axis at least 1 long", "drop what is empty"
+        raise ShapeError(complaint(operator, f"{what} is empty", got=space, expected=expected, fix=fix))
+    return space
+
+
 def _trace(fn: Callable[[Any], Any], space: Space) -> tuple[core.Jaxpr, tuple[Any, ...], Space]:
     """The program of fn with every array it closes over as a constant, those inside nested jits too."""
     first, out = jax.make_jaxpr(fn, return_shape=True)(space.tree)
     closed = jax.make_jaxpr(lambda *flat: _inline(first, flat))(*space.leaves)
-    landing = Space.of(jax.tree_util.tree_map(lambda o: jax.ShapeDtypeStruct(o.shape, o.dtype), out))
+    leaves, treedef = jax.tree_util.tree_flatten(out)  # not Space.of, which reads () as a shape
+    landing = Space(treedef, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves))
     consts = tuple(c if isinstance(c, jax.Array) else np.asarray(c) for c in closed.consts)
     return closed.jaxpr, consts, landing
 

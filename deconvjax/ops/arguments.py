@@ -119,8 +119,11 @@ def numbers(value: Any, operator: str, argument: str) -> tuple[Any, bool]:
         except (TypeError, ValueError) as error:
             raise TypeError(_not_numbers(operator, argument, value)) from error
     else:
+        value = value.detach() if hasattr(value, "detach") else value  # torch's Parameter: its gradient stays there
         try:
-            array, weak = np.array(value), True
+            array, weak = np.array(np.asarray(value)), True  # np.array alone asks value for a copy, and torch's cannot
+        except (TypeError, RuntimeError) as error:  # another device, or a dtype that NumPy has not
+            raise TypeError(_not_numbers(operator, argument, value)) from error
         except ValueError as error:
             raise ShapeError(complaint(operator, f"{argument} is ragged", got=_shown(value),
                                        expected="nested lists of equal lengths", fix="fill the short rows")) from error

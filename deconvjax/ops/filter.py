@@ -28,6 +28,8 @@ def convolve(taps: Taps, padding: Padding = "same", *, axes: Axes = None) -> Lin
 
     Everything off `axes` shares the taps. Taps as lists or NumPy arrays take x's dtype, as Python numbers do; JAX
     arrays promote with it and may be traced and differentiated. Integers are exact, bfloat16 accumulates in float32.
+    Integer taps take x's integer dtype and results wrap there as JAX's do (200*4 in uint8): widen x first where they
+    may not, `x.astype(jnp.int32)`.
 
     Args:
         taps: one array axis for each axis it slides along, K taps each.

@@ -21,6 +21,7 @@ from deconvjax.leaves import Stage
 from deconvjax.leaves.renormalize import Renormalize
 from deconvjax.leaves.select import Select
 from deconvjax.ops.arguments import Factor, Widths, integer, integers, length, one_of, pairs
+from deconvjax.space import Space
 
 Padding: TypeAlias = str | int | Widths
 
@@ -97,6 +98,7 @@ def max_pool_switches(
     operator = "max_pool_switches"
     size, down, name, pads = _geometry(operator, window, strides, padding)
     spread = integers(dilation, len(size), operator, "dilation", 1)
+    Space.of_value(x, operator=operator)  # refuses what is no array
     x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise TypeError(complaint(operator, "complex numbers have no order", got=x.dtype, expected="a real dtype",

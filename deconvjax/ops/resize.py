@@ -121,8 +121,9 @@ def _kernel(method: str, factor: Fraction, a: float) -> kernels.Kernel:
 
 def _ratio(value: Any) -> Fraction:
     if isinstance(value, (float, np.floating)):
-        near = Fraction(float(value)).limit_denominator(1000) if np.isfinite(value) and value > 0 else "Fraction(3, 2)"
-        fix = f"from fractions import Fraction; factor={near!r}"
+        near = Fraction(float(value)).limit_denominator(1000) if np.isfinite(value) and value > 0 else 0
+        near = near or Fraction(3, 2)
+        fix = f"from fractions import Fraction; factor={near!r}, or Fraction(size_out, size_in) to reach a size"
         raise TypeError(complaint("resize", "factor must be exact, a float is not", got=repr(value),
                                   expected="an int or a fractions.Fraction", fix=fix))
     number = value if isinstance(value, Fraction) else Fraction(integer(value, "resize", "factor"))

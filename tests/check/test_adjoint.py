@@ -9,7 +9,7 @@ import pytest
 
 import deconvjax as dj
 from deconvjax import check
-from deconvjax.errors import UnboundError
+from deconvjax.errors import ShapeError, UnboundError
 from deconvjax.leaves.opaque import linear_map
 
 DTYPES = [np.float32, np.float64, np.complex64]
@@ -261,3 +261,8 @@ def test_bad_input():
         check.adjoint(a, probes=0, domain=(4,))
     with pytest.raises(TypeError, match=r"check\.adjoint: probes is a count; got 2\.5"):
         check.adjoint(a, probes=2.5, domain=(4,))
+    with pytest.raises(ShapeError, match=r"check\.adjoint: an axis of length 0 tries nothing; got float32\[0\]"):
+        check.adjoint((np.copy, np.copy), domain=(0,))
+    for key in ("a", -1, 0.5):
+        with pytest.raises(TypeError, match=r"check\.adjoint: key chooses the probes; got .*a JAX key"):
+            check.adjoint(a, key=key, domain=(4,))

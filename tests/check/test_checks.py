@@ -196,6 +196,17 @@ def test_all_passes_on_maps_of_every_kind():
         check.all(dj.downsample(2))
     with pytest.raises(TypeError, match=r"check\.all: cannot check this; got function.*check\.linear"):
         check.all(lambda x: x)
+    with pytest.raises(TypeError, match=r"check\.all: key chooses the probes; got 'a'"):
+        check.all(dj.downsample(2), "a", domain=(4,))
+
+
+def test_checkerboard_says_how_far_it_looks():
+    with pytest.raises(TypeError, match="checkerboard: it reads a map; got NoneType"):
+        check.checkerboard(None)
+    with pytest.raises(ShapeError, match=r"shifted by 1 to 12 samples.*and 12 samples.*Fix: name the space axes"):
+        check.checkerboard(dj.downsample(13).on((200,)))
+    with pytest.raises(ShapeError, match=r"shifted by 1 to 3 samples.*Fix: bind it to 48 samples or more"):
+        check.checkerboard(dj.downsample(5).on((12,)))
 
 
 class TestDecimation(check.MapTests):

@@ -9,7 +9,7 @@ import pytest
 
 import deconvjax as dj
 from deconvjax import check
-from deconvjax.errors import UnboundError
+from deconvjax.errors import ShapeError, UnboundError
 
 RNG = np.random.default_rng(5)
 AFFINE = {
@@ -69,3 +69,11 @@ def test_linearity_over_the_reals_only_is_said():
     assert check.linear(np.flip, (4,)).complex_linear is None
     with pytest.raises(UnboundError, match=r"A\.on\(shape\)"):
         check.linear(dj.downsample(2))
+    with pytest.raises(UnboundError, match=r"check\.linear: functions do not know their domain"):
+        check.linear(np.flip)
+    with pytest.raises(TypeError, match=r"check\.linear: cannot check this; got NoneType"):
+        check.linear(None, (3,))
+    with pytest.raises(ShapeError, match=r"check\.linear: an axis of length 0 tries nothing"):
+        check.linear(lambda x: x + 1, (0,))
+    with pytest.raises(TypeError, match=r"check\.linear: key chooses the probes; got 'a'"):
+        check.linear(np.flip, (3,), "a")
