@@ -1,9 +1,10 @@
 """Multirate linear operators for JAX: write ↑, ↓ and * as signal processing does, get the exact transpose.
 
-The vocabulary, in groups; nothing else lives here.
+The vocabulary, in groups, and the version; nothing else lives here.
 """
 
 import importlib
+import importlib.metadata
 from types import ModuleType
 
 # Laws, plans and readings: they fill in the methods of every map.
@@ -76,6 +77,11 @@ __all__ = [
     "upsample",
     "zero",
 ]
+
+try:
+    __version__ = importlib.metadata.version(__name__)
+except importlib.metadata.PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "(not installed)"
 
 # Opened when first named: some need Flax or matplotlib, which composing operators does not. With the extra each needs.
 _LATER = {"check": "", "compat": "", "draw": "draw", "filters": "", "nn": "", "segmentation": "train"}

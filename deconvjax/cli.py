@@ -9,8 +9,9 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
+
+import deconvjax
 
 
 class Command(NamedTuple):
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(asked: str | None) -> argparse.ArgumentParser:
     """The parser; only the command asked for has its module imported and its options declared."""
     parser = argparse.ArgumentParser(prog="deconvjax", description="Multirate linear operators for JAX.")
-    parser.add_argument("--version", action="version", version=f"deconvjax {_version()}")
+    parser.add_argument("--version", action="version", version=f"deconvjax {deconvjax.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.summary, description=command.summary,
@@ -72,10 +73,3 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
             module.arguments(sub)
             sub.set_defaults(run=module.run)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("deconvjax")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "(not installed)"

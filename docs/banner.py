@@ -18,7 +18,7 @@ INK = {"light": ("#1f2328", "#59636e", "#d1d9e0"), "dark": ("#f0f6fc", "#9198a1"
 TAP = {1: "#56B4E9", 2: "#E69F00", 3: "#D55E00"}
 SHOWN = 1  # the output whose window is framed, and the input whose painting is
 PITCH, CELL, TOP, LOW, GRID = 52, 30, 84, 190, 262
-LEFT, RIGHT = 40, 500
+LEFT, RIGHT = 40, 480  # what stands on the right leaves room for fonts that are wider than Helvetica
 
 
 def svg(theme: str) -> str:
@@ -30,18 +30,18 @@ def svg(theme: str) -> str:
         _text(LEFT, 48, "a window slides by 2: each output reads three inputs", faint, 14),
         _text(RIGHT, 26, "A.T", ink, 15, weight=600, mono=True),
         _text(RIGHT + 40, 26, "the “deconvolution” layer", ink, 15, weight=600),
-        _text(RIGHT, 48, "the same wires backwards: each input paints three outputs", faint, 14),
+        _text(RIGHT, 48, "backwards: each input paints three outputs", faint, 14),
         *_wires(matrix, LEFT, TOP, LOW, ink), *_wires(matrix, RIGHT, LOW, TOP, ink),
         *_idle(LEFT, LOW, "", faint), *_idle(RIGHT, TOP, "0", faint),
         *_row(LEFT, TOP, 6, 1, "x", ink, line), *_row(LEFT, LOW, 3, 2, "A x", ink, line),
         *_row(RIGHT, TOP, 3, 2, "y", ink, line), *_row(RIGHT, LOW, 6, 1, "A.T y", ink, line),
         *_frame(LEFT, TOP), *_frame(RIGHT, LOW),
-        *_grid(matrix, LEFT + 40, GRID, line), *_grid(matrix.T, RIGHT + 95, GRID, line),
+        *_grid(matrix, LEFT + 40, GRID, line), *_grid(matrix.T, RIGHT + 40, GRID, line),
         _text(LEFT + 40, GRID + 3 * CELL + 28, "rows: what an output reads", faint, 14),
         _text(LEFT + 40, GRID + 3 * CELL + 50, "columns: what an input paints", faint, 14),
         _text(LEFT + 40, GRID + 3 * CELL + 78, "Nothing is inverted: A.T A x is not x.", ink, 14, weight=600),
-        _text(RIGHT + 95 + 3 * CELL + 16, GRID + 3 * CELL, "the same numbers,", faint, 14),
-        _text(RIGHT + 95 + 3 * CELL + 16, GRID + 3 * CELL + 20, "rows and columns swapped", faint, 14),
+        _text(RIGHT + 40 + 3 * CELL + 16, GRID + 3 * CELL, "the same numbers,", faint, 14),
+        _text(RIGHT + 40 + 3 * CELL + 16, GRID + 3 * CELL + 20, "rows and columns swapped", faint, 14),
     ]
     return "\n".join([
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 880 456" width="880" height="456" '

@@ -20,7 +20,7 @@ from deconvjax.segmentation.training.state import trainer_of
 
 SCENES = 256  # scored on
 SHOWN = 7
-HEADING = "4  A network of such layers: FCN-8s labels every pixel"
+HEADING = "4  A network of such layers: an FCN-8s head on a small backbone labels every pixel"
 
 
 def recipe(steps: int, seed: int) -> Config:

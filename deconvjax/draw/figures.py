@@ -6,6 +6,7 @@ o = floor((i + 2p - d(k-1) - 1)/s) + 1      transposed: o' = s(i'-1) + d(k-1) + 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +123,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the figures and say where."""
-    written = figures(options.out, names=tuple(options.names), formats=tuple(options.formats), values=options.values,
-                      theme=options.theme)
+    """Write the figures and say where; 1 where they cannot be written."""
+    try:
+        written = figures(options.out, names=tuple(options.names), formats=tuple(options.formats),
+                          values=options.values, theme=options.theme)
+    except OSError as refusal:
+        print(f"deconvjax figures: cannot write {options.out}: {refusal.strerror}", file=sys.stderr)
+        return 1
     print(f"wrote {len(written)} files of {2 * len(options.names)} figures to {options.out}")
     return 0

@@ -10,11 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from deconvjax.algebra import LinearMap
 from deconvjax.draw.cells import heat
 from deconvjax.draw.style import Theme, blank, drawing
+from deconvjax.draw.words import wrapped
 
 CELL = 0.32  # inches a side, while the picture stays a picture
+LETTER, LINE, SHORT = 0.085, 0.2, 40  # inches of a title's letter and line; letters that a line holds at least
 
 
-def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme: str = "light") -> Figure:
+def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, name: str = "",
+           theme: str = "light") -> Figure:
     """A[i, j] = (A e_j)[i] as a heat map, the row stencil beside it, A^T on its right.
 
     Values are written into the cells where they are legible. The stencil is the middle row: the weights with which
@@ -24,6 +27,7 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
         a: a bound map with one array in and one out.
         transpose: draw A^T beside A, same colours.
         stencil: draw the middle row as stems.
+        name: what the title says in place of `A = ` and the chain as it is written.
         theme: "light" or "dark".
 
     >>> import deconvjax as dj
@@ -34,8 +38,7 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
     note = "   (real part)" if np.iscomplexobj(values) else ""
     values = np.real(values)
     rows, columns = values.shape
-    name = a._label() if len(a._label()) <= 40 else "map"
-    titles = [f"A = {name}   {rows} × {columns}{note}"]
+    titles = [_title(name or f"A = {a._label()}", f"   {rows} × {columns}{note}", columns)]
     widths = [_width(columns, titles[0])]
     if stencil:
         titles.append(f"row {rows // 2}: its stencil")
@@ -44,6 +47,7 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
         titles.append(f"Aᵀ   {columns} × {rows}")
         widths.append(_width(rows, titles[-1]))
     height = float(np.clip(CELL * max(rows, columns if transpose else 0) + 1.1, 2.6, 5.6))
+    height += LINE * titles[0].count("\n")
     with drawing(theme) as colours:
         figure, axes = blank(sum(widths), height, len(widths), tuple(widths))
         limit = float(np.abs(values).max()) or 1.0
@@ -55,9 +59,21 @@ def matrix(a: LinearMap, *, transpose: bool = True, stencil: bool = True, theme:
     return figure
 
 
+def _title(name: str, size: str, columns: int) -> str:
+    """`name   size`, over as many lines as the cells below it make necessary."""
+    room = max(SHORT, int(min(CELL * columns + 0.4, 4.9) / LETTER))
+    lines = wrapped(name, room, 4)
+    if len(lines[-1] + size) <= room + 12:
+        lines[-1] += size
+    else:
+        lines.append(size.strip())
+    return "\n".join(lines)
+
+
 def _width(columns: int, title: str) -> float:
     """Inches for a panel: its cells, its labels, and its title above them."""
-    return float(np.clip(max(CELL * columns + 0.9, 0.085 * len(title) + 0.5), 1.9, 5.4))
+    longest = max(map(len, title.split("\n")))
+    return float(np.clip(max(CELL * columns + 0.9, LETTER * longest + 0.5), 1.9, 5.4))
 
 
 def _panel(axis: Axes, values: np.ndarray, limit: float, colours: Theme, title: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from deconvjax.algebra import LinearMap
 from deconvjax.draw.style import blank, drawing
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.leaves.stage import Stage
 
 PROBE = 96  # samples of the signal the map is tried on
 
@@ -31,17 +33,12 @@ def measure(a: LinearMap, samples: int = PROBE) -> Spectrum:
     >>> measure(dj.convolve(dj.filters.bilinear(2)) @ dj.upsample(2)).factor
     2
     """
-    bound = a.on((samples,)) if not a.is_bound else a
-    shape, out = bound.domain.shape, bound.codomain.shape
-    if len(shape) != 1 or len(out) != 1:
-        raise ShapeError(complaint("draw.spectrum", "a spectrum is drawn for a map of one axis",
-                                   got=f"{bound.space} -> {out}", expected="(n,) -> (m,)",
-                                   fix="draw one axis of a separable map"))
-    n, m = shape[0], out[0]
+    bound = _bound(a, samples)
+    n, m = bound.domain.size, bound.codomain.size
     factor = max(1, round(m / n))
     pulse = np.zeros(n, np.float32)
     pulse[n // 2] = 1
-    response = np.abs(np.fft.rfft(np.asarray(bound(pulse)), 8 * m))
+    response = np.abs(np.fft.rfft(np.ravel(bound(pulse.reshape(bound.domain.shape))), 8 * m))
     # A raised-cosine bump of half the input's band: its images under ↑k are copies at multiples of 1/k.
     frequency = np.fft.rfftfreq(8 * m)
     at_input = (frequency * factor + 0.5) % 1.0 - 0.5
@@ -49,11 +46,47 @@ def measure(a: LinearMap, samples: int = PROBE) -> Spectrum:
     return Spectrum(frequency, images, response, factor)
 
 
+def _bound(a: LinearMap, samples: int) -> LinearMap:
+    """`a` on a signal of one axis and one channel, the user's or one of `samples`; refused where it has more."""
+    axes = {axis for part in _leaves(a) for axis in getattr(part, "axes", ())}
+    single = len(axes) <= 1
+    bound = a
+    if single and not a.is_bound:
+        try:
+            bound = a.on((samples,) + (1,) * (-max(axes, default=-1) - 1))
+        except ShapeError as refusal:
+            single = not any(part.groups and part.channels[0] > 1 for part in _leaves(a) if isinstance(part, Stage))
+            if single:
+                raise ShapeError(complaint("draw.spectrum", f"the map cannot be tried on {samples} samples", got=a,
+                                           expected=_KINDS, fix="bind it, or pass more samples=")) from refusal
+    if bound.is_bound:
+        spaces = (bound._bound_space("spectrum"), bound._codomain())
+        line = all(space.is_array and max(space.shape, default=0) == space.size for space in spaces)
+        single = line and (single or all(len(space.shape) == 1 for space in spaces))
+    if not single:
+        raise ShapeError(complaint("draw.spectrum", "a spectrum is drawn for a map of one axis and one channel", got=a,
+                                   expected=_KINDS,
+                                   fix="draw one axis and one channel: its taps as convolve(taps) @ upsample(k)"))
+    return bound
+
+
+_KINDS = "(n,) -> (m,), or a layer (n, 1) -> (m, 1)"
+
+
+def _leaves(a: LinearMap) -> Iterator[LinearMap]:
+    if a.parts:
+        for part in a.parts:
+            yield from _leaves(part)
+    else:
+        yield a
+
+
 def spectrum(a: LinearMap, *, samples: int = PROBE, theme: str = "light") -> Figure:
     """|Y(f)| = |H(f)| |X(kf)|: the k-1 images that ↑k creates, and how much of each the filter lets through.
 
     Args:
-        a: a 1-D map, bound or not: an upsampler such as `convolve(taps) @ upsample(k)`, or a plain filter.
+        a: a 1-D map, bound or not: an upsampler such as `convolve(taps) @ upsample(k)`, a plain filter, or a layer of
+            one channel in and out, `conv_transpose` of a kernel `(window, 1, 1)`.
         samples: input length when the map is unbound.
         theme: "light" or "dark".
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 import deconvjax as dj
 from deconvjax import draw
 from deconvjax.draw.arithmetic import lines
 from deconvjax.draw.checkerboard import pattern
-from deconvjax.draw.contributions import both_views
+from deconvjax.draw.contributions import views
 from deconvjax.draw.spectrum import measure
 from deconvjax.draw.style import THEMES
 from deconvjax.errors import ShapeError, UnboundError
@@ -112,7 +113,7 @@ def test_matrix_shows_the_matrix():
 
 def test_contributions_are_row_and_column():
     a = figure_map("no_padding_strides").T
-    reads, paints = both_views(a, (1, 1, 0))
+    reads, paints = views(a, (1, 1, 0), (1, 1, 0)).values()
     matrix = np.asarray(a.matrix()).reshape(5, 5, 2, 2)
     assert (reads[..., 0] == matrix[1, 1]).all() and (paints[..., 0] == matrix[:, :, 1, 1]).all()
     left, right = draw.contributions(a, (1, 1, 0)).axes
@@ -125,6 +126,21 @@ def test_contributions_of_one_axis():
     assert above.images[0].get_array().tolist() == [[0, 2, 0, 0]]
     assert below.images[0].get_array().tolist() == [[0, 0, 0, 1, 2, 1, 0, 0]]
     assert [text.get_text() for text in below.texts] == ["1", "2", "1"]
+
+
+def test_contributions_show_every_sample_of_both_sides():
+    """README's 3 -> 6 layer: by an index alone, or by the name of the view."""
+    a = (dj.downsample(2) @ dj.convolve([1, 2, 3])).on((6,)).T
+    matrix = [[2, 0, 0], [1, 3, 0], [0, 2, 0], [0, 1, 3], [0, 0, 2], [0, 0, 1]]
+    for n in range(6):
+        for figure in (draw.contributions(a, output=n), *([draw.contributions(a, n)] if n > 2 else [])):
+            (axis,) = figure.axes
+            assert axis.get_title() == f"output {n} reads" and axis.images[0].get_array().tolist() == [matrix[n]]
+    (axis,) = draw.contributions(a.T, 4).axes
+    assert axis.get_title() == "input 4 paints" and axis.images[0].get_array().tolist() == [matrix[4]]
+    above, below = draw.contributions(a, output=5, input=0).axes
+    assert above.images[0].get_array().tolist() == [[0, 0, 1]]
+    assert below.images[0].get_array().tolist() == [[2, 1, 0, 0, 0, 0]]
 
 
 def test_spectrum_draws_what_it_measures():
@@ -148,6 +164,14 @@ def test_spectrum_of_bilinear():
     np.testing.assert_allclose(found.images[[0, -1]], 1.0)
 
 
+@pytest.mark.parametrize("bind", [lambda a: a, lambda a: a.on((96, 1))], ids=["unbound", "bound"])
+def test_spectrum_of_a_layer_of_one_channel(bind):
+    """|H(f)| of (1, 3, 3, 1) is |1 + exp(-2 pi i f)|^3."""
+    found = measure(bind(dj.conv_transpose(np.array([1.0, 3, 3, 1]).reshape(4, 1, 1), strides=2)))
+    assert found.factor == 2
+    np.testing.assert_allclose(found.response, np.abs(2 * np.cos(np.pi * found.frequency)) ** 3, atol=1e-5)
+
+
 def test_checkerboard_of_ones():
     """Three ones at stride 2 answer 1 and 2 in turn: spread 1/1.5; two ones answer 1 everywhere."""
     uneven = dj.conv_transpose(np.ones((3, 1, 1)), strides=2, padding="VALID").on((8, 1))
@@ -169,6 +193,39 @@ def test_chain_boxes():
     assert "+" in labels and {"x", "y", "8", "4"} <= set(labels)
     runs = [text.get_text() for text in draw.chain((dj.downsample(2) @ dj.convolve([1, 2, 1])).on((8,))).axes[1].texts]
     assert [label for label in runs if "(" in label and "$" not in label] == ["upfirdn(3 taps, up=1, down=2)"]
+
+
+CHAINS = {
+    "axes": (dj.downsample((2, 2)) @ dj.convolve(np.outer([1, 2, 1], [1, 2, 1]))).on((64, 64)),
+    "groups": dj.conv_transpose(np.ones((8, 8, 1, 11)), strides=4, groups=11).on((16, 16, 11)),
+    "narrow": (dj.resize((2, 2), axes=(-3, -2)) @ dj.resize((2, 2), "cubic", axes=(-3, -2))).on((8, 8, 4)),
+    "atomic": dj.atomic(dj.downsample(2) @ dj.convolve([1, 2, 1], "symmetric") @ dj.crop((3, 4))).on((32,)),
+    "no symbol": dj.atomic(dj.stack([dj.downsample(2), dj.downsample(2, phase=1)])).on((8,)),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_words_of_a_box_are_wrapped_not_cut(name):
+    """Every label is there to its last letter, and inside its box."""
+    figure = draw.chain(CHAINS[name])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axis, a in zip(figure.axes, (CHAINS[name], CHAINS[name].plan()), strict=True):
+        boxes = [box.get_window_extent() for box in axis.patches]
+        labels = [part._label() for part in (a.maps if hasattr(a, "maps") else (a,))]
+        words = {text.get_text().replace("\n", " "): text for text in axis.texts}
+        assert len(boxes) == len(labels) and set(labels) <= set(words)
+        for label in labels:
+            extent = words[label].get_window_extent(canvas.get_renderer())
+            assert any(box.x0 < extent.x0 < extent.x1 < box.x1 and box.y0 < extent.y0 < extent.y1 < box.y1
+                       for box in boxes)
+
+
+def test_a_matrix_says_which_map_it_is():
+    a = (dj.downsample(2) @ dj.convolve([1, 2, 1], "symmetric")).on((9,))
+    title = draw.matrix(a).axes[0].get_title("left")
+    assert "\n" in title and title.replace("\n", " ") == f"A = {a._label()}   5 × 9"
+    assert draw.matrix(a, name="torch, padding=1").axes[0].get_title("left") == "torch, padding=1   5 × 9"
 
 
 def test_upsamplers_panels():
@@ -211,9 +268,17 @@ def test_refusals(tmp_path):
         draw.matrix(dj.upsample(2).on((2,)), theme="sepia")
     with pytest.raises(ValueError, match="suffix chooses the format"):
         draw.animate(dj.upsample(2).on((2,)), tmp_path / "x.mp4")
-    with pytest.raises(ShapeError, match="outside the output"):
-        draw.contributions(dj.downsample(2).on((4,)), 3)
+    half = dj.downsample(2).on((4,))
+    for message, named in (("outside the output and the input; got 4", {"index": 4}),
+                           ("outside the output; got output=3", {"output": 3}),
+                           ("one index, or", {}), ("one index, or", {"index": 1, "input": 2})):
+        with pytest.raises(ShapeError, match=message):
+            draw.contributions(half, **named)
     with pytest.raises(ShapeError, match="x is not an image"):
         draw.upsamplers(np.zeros(3), {})
     with pytest.raises(ShapeError, match="a spectrum is drawn for a map of one axis"):
         draw.spectrum(dj.upsample((2, 2)).on((4, 4)))
+    with pytest.raises(ShapeError, match="one axis and one channel; got <conv_transpose"):
+        draw.spectrum(dj.conv_transpose(np.ones((4, 2, 3)), strides=2))
+    with pytest.raises(ShapeError, match="cannot be tried on 96 samples.*samples="):
+        draw.spectrum(dj.convolve(np.ones(200), "valid"))

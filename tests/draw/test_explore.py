@@ -7,11 +7,13 @@ import json
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 
 import deconvjax as dj
+from deconvjax.cli import main
 from deconvjax.draw import explore
 from tests.draw.loops import Setting
 
@@ -66,6 +68,24 @@ def test_the_page_stands_alone(tmp_path):
     page = explore(tmp_path / "explore.html").read_text("utf-8")
     assert not re.findall(r"(?:https?:)?//(?!www\.w3\.org)[\w.]+\.\w+/", page.split("<script>")[0])
     assert "src=" not in page and "<link" not in page and "@import" not in page
+
+
+def test_the_folder_is_made_or_the_refusal_is_one_line(tmp_path, capsys):
+    page = tmp_path / "new" / "folder" / "page.html"
+    assert main(["explore", "--out", str(page)]) == 0 and page.exists()
+    for command, out in (("explore", page / "page.html"), ("figures", page)):
+        capsys.readouterr()
+        assert main([command, "--out", str(out)]) == 1
+        said = capsys.readouterr()
+        assert said.out == "" and said.err.count("\n") == 1
+        assert said.err.startswith(f"deconvjax {command}: cannot write {out}: ")
+
+
+def test_the_version_is_the_installed_one(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"deconvjax {dj.__version__}\n"
+    assert dj.__version__ == version("deconvjax")
 
 
 def library(setting):
