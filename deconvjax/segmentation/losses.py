@@ -1,7 +1,8 @@
 """Losses over pixels: logits `(..., classes)`, integer labels `(...)`, and a label that is never counted.
 
 Every loss is jit-safe (static shapes: pixels are masked, not removed), works in the dtype of the logits with sums in at
-least float32, and has a gradient of exactly zero at ignored pixels.
+least float32, and has a gradient of exactly zero at ignored pixels. A label that is no class is refused; in a trace,
+where its value is not known, the loss is NaN.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.ops.arguments import integer
 
 IGNORE = 255  # PASCAL VOC's void label
 
@@ -28,7 +31,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, *, ignore_label: int | N
         labels: (...), integers in [0, classes) or `ignore_label`.
         ignore_label: pixels with this label count for nothing; None counts all.
         class_weights: (classes,), a factor for each true class.
-        label_smoothing: e moves e of the target's mass to the uniform distribution (weights act per class).
+        label_smoothing: e in [0, 1] moves e of the target's mass to the uniform distribution (weights act per class).
         reduction: "mean" divides by the summed weights of the counted pixels (0 where there are none), "sum" is Caffe's
             `normalize=False`, "none" keeps one value per pixel.
 
@@ -39,10 +42,13 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, *, ignore_label: int | N
     >>> print(f"{cross_entropy(logits, labels):.4f} {cross_entropy(logits, labels, reduction='sum'):.4f}")
     1.3863 4.1589
     """
-    valid, safe = _valid(logits, labels, ignore_label, "cross_entropy")
-    z = _wide(logits)
+    z, valid, safe, known = _read(logits, labels, ignore_label, "cross_entropy")
+    if isinstance(label_smoothing, Tracer) or not 0 <= label_smoothing <= 1:
+        raise ValueError(complaint("cross_entropy", "label_smoothing is a share of the target's mass",
+                                   got=label_smoothing, expected="a Python number from 0 to 1",
+                                   fix="label_smoothing=0.1, as a static argument of jit"))
     weights = jnp.ones(z.shape[-1], z.dtype) if class_weights is None else _weights(class_weights, z, "cross_entropy")
-    here = jnp.where(valid, weights[safe], 0)
+    here = jnp.where(valid, weights[safe] * known, 0)
     losses = here * optax.softmax_cross_entropy_with_integer_labels(z, safe)
     if label_smoothing:
         spread = -(jax.nn.log_softmax(z) * weights).sum(-1) / z.shape[-1]
@@ -60,11 +66,10 @@ def focal(logits: jax.Array, labels: jax.Array, *, gamma: float = 2.0, ignore_la
     >>> print(f"{focal(jnp.zeros((1, 2)), jnp.array([0])):.4f}")
     0.1733
     """
-    valid, safe = _valid(logits, labels, ignore_label, "focal")
-    z = _wide(logits)
+    z, valid, safe, known = _read(logits, labels, ignore_label, "focal")
     log_q = -optax.softmax_cross_entropy_with_integer_labels(z, safe)
     weights = jnp.ones(z.shape[-1], z.dtype) if class_weights is None else _weights(class_weights, z, "focal")
-    here = jnp.where(valid, weights[safe], 0)
+    here = jnp.where(valid, weights[safe] * known, 0)
     # -expm1(log q) = 1 - q without cancellation; the floor keeps d/dz of a power finite where q rounds to 1
     rest = jnp.maximum(-jnp.expm1(log_q), jnp.finfo(z.dtype).tiny)
     return _reduced(-here * rest**gamma * log_q, here.sum(), reduction, "focal")
@@ -82,11 +87,11 @@ def tversky(logits: jax.Array, labels: jax.Array, *, alpha: float = 0.5, beta: f
     >>> print(f"{tversky(10 * jnp.eye(3), jnp.arange(3)):.4f}")
     0.0001
     """
-    valid, safe = _valid(logits, labels, ignore_label, "tversky")
-    z = _wide(logits)
+    z, valid, safe, known = _read(logits, labels, ignore_label, "tversky")
     classes = z.shape[-1]
     q = jnp.where(valid[..., None], jax.nn.softmax(z), 0).reshape(-1, classes)
-    y = jnp.where(valid[..., None], jax.nn.one_hot(safe, classes, dtype=z.dtype), 0).reshape(-1, classes)
+    y = jax.nn.one_hot(safe, classes, dtype=z.dtype) * known[..., None]
+    y = jnp.where(valid[..., None], y, 0).reshape(-1, classes)
     hit, predicted, true = (q * y).sum(0), q.sum(0), y.sum(0)
     below = hit + alpha * (predicted - hit) + beta * (true - hit) + smooth
     score = (hit + smooth) / jnp.where(below > 0, below, 1)
@@ -134,12 +139,11 @@ def lovasz_softmax(logits: jax.Array, labels: jax.Array, *, ignore_label: int | 
     >>> print(f"{lovasz_softmax(jnp.zeros((4, 2)), jnp.array([0, 0, 1, 1])):.4f}")
     0.5000
     """
-    valid, safe = _valid(logits, labels, ignore_label, "lovasz_softmax")
-    z = _wide(logits)
+    z, valid, safe, known = _read(logits, labels, ignore_label, "lovasz_softmax")
     classes = z.shape[-1]
     q = jax.nn.softmax(z).reshape(-1, classes)
     counted = valid.reshape(-1)
-    y = (jax.nn.one_hot(safe.reshape(-1), classes, dtype=z.dtype)) * counted[:, None]
+    y = jax.nn.one_hot(safe.reshape(-1), classes, dtype=z.dtype) * (counted * known.reshape(-1))[:, None]
 
     def of_class(truth: jax.Array, probability: jax.Array) -> jax.Array:
         errors = jnp.where(counted, jnp.abs(truth - probability), -1.0)  # ignored pixels sort last ...
@@ -166,7 +170,7 @@ def ohem(losses: jax.Array, labels: jax.Array, *, threshold: float = 0.7, keep: 
         losses: one value per pixel, `cross_entropy(..., reduction="none")`.
         labels: the same shape; ignored pixels are never hard.
         threshold: a pixel is hard while the probability of its true class is below this.
-        keep: how many of the hardest are kept at least (all, where there are fewer).
+        keep: how many of the hardest are kept at least (all, where there are fewer). NaN counts as hard.
 
     Source: Shrivastava et al., arXiv:1604.03540, in the form segmentation libraries use.
 
@@ -174,12 +178,16 @@ def ohem(losses: jax.Array, labels: jax.Array, *, threshold: float = 0.7, keep: 
     >>> print(ohem(jnp.array([0.1, 0.2, 3.0, 9.0]), jnp.array([0, 0, 0, 255]), keep=2))
     1.6
     """
-    valid = jnp.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
-    flat = jnp.where(valid, losses, -jnp.inf).reshape(-1)
-    hardest = -jnp.sort(-flat)
-    least = hardest[min(keep, flat.size) - 1]
-    chosen = (flat > -np.log(threshold)) | (flat >= least)
-    chosen &= jnp.isfinite(flat)
+    losses, (labels, valid) = _wide(losses), _counted(labels, ignore_label, "ohem")
+    if losses.shape != labels.shape or not losses.size:
+        raise ShapeError(complaint("ohem", "one loss for each label", got=f"{losses.shape} for labels {labels.shape}",
+                                   expected="equal shapes with at least one pixel",
+                                   fix='losses=cross_entropy(logits, labels, reduction="none")'))
+    keep = min(integer(keep, "ohem", "keep", 0), losses.size)
+    flat, valid = jnp.where(valid, losses, -jnp.inf).reshape(-1), valid.reshape(-1)
+    least = -jnp.sort(-flat)[keep - 1] if keep else jnp.inf
+    easy = (flat <= -np.log(threshold)) & (flat < least)  # false of NaN, which must reach the sum
+    chosen = valid & ~easy
     return jnp.where(chosen, flat, 0).sum() / jnp.maximum(chosen.sum(), 1)
 
 
@@ -196,18 +204,30 @@ def deep_supervision(losses: Sequence[jax.Array], weights: Sequence[float]) -> j
     return sum((w * each for w, each in zip(weights, losses, strict=True)), start=jnp.zeros(()))
 
 
-def _valid(logits: jax.Array, labels: jax.Array, ignore_label: int | None, operator: str) -> tuple[Any, Any]:
-    """(mask of counted pixels, labels that are safe to index with)."""
-    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
-    if logits.ndim < 1 or logits.shape[:-1] != labels.shape:
-        raise ShapeError(complaint(operator, "labels do not fit the logits", got=f"{labels.shape} for {logits.shape}",
-                                   expected=f"labels of shape {logits.shape[:-1]}",
+def _read(logits: Any, labels: Any, ignore_label: int | None, operator: str) -> tuple[jax.Array, ...]:
+    """(wide logits, mask of counted pixels, labels that are safe to index with, 1 or NaN where a label is no class)."""
+    z, (labels, valid) = _wide(logits), _counted(labels, ignore_label, operator)
+    if z.ndim < 1 or z.shape[:-1] != labels.shape:
+        raise ShapeError(complaint(operator, "labels do not fit the logits", got=f"{labels.shape} for {z.shape}",
+                                   expected=f"labels of shape {z.shape[:-1]}",
                                    fix="logits are (..., classes), labels (...) without one-hot"))
+    odd = valid & ((labels < 0) | (labels >= z.shape[-1]))
+    if not isinstance(odd, Tracer) and odd.is_fully_addressable and odd.any():
+        raise ValueError(complaint(operator, "labels are no class", got=", ".join(map(str, np.unique(labels[odd])[:8])),
+                                   expected=f"0 to {z.shape[-1] - 1}, or ignore_label={ignore_label}",
+                                   fix="give the logits of every class, or mark these pixels with ignore_label"))
+    # not into z: XLA's exp of a constant NaN is undefined on a CPU (jaxlib 0.10)
+    return z, valid, jnp.where(valid & ~odd, labels, 0), jnp.where(odd, jnp.nan, jnp.ones((), z.dtype))
+
+
+def _counted(labels: Any, ignore_label: int | None, operator: str) -> tuple[jax.Array, jax.Array]:
+    """(labels, mask of counted pixels), the labels wide enough that none of them wraps around to `ignore_label`."""
+    labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(complaint(operator, "labels are class numbers", got=f"dtype {labels.dtype}",
                                   expected="an integer dtype", fix="labels.astype(jnp.int32), or argmax of one-hot"))
-    valid = jnp.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
-    return valid, jnp.where(valid, labels, 0)
+    labels = labels.astype(jnp.int64 if labels.dtype.itemsize == 8 else jnp.int32)
+    return labels, jnp.ones(labels.shape, bool) if ignore_label is None else labels != ignore_label
 
 
 def _weights(class_weights: Any, z: jax.Array, operator: str) -> jax.Array:

@@ -18,7 +18,8 @@ class ConfusionMatrix:
     """H[t, p] = number of pixels of true class t predicted as p; rows are ground truth.
 
     A pytree of static shape, so it goes through jit, scan and `jax.lax.psum`; `update` returns a new one. Labels
-    outside [0, classes) are dropped. Counts are int32: a cell holds 2.1e9 pixels; `numpy()` gives int64 to add up more.
+    outside [0, classes) are dropped. Counts are int32: a cell holds 2.1e9 pixels; `numpy()` gives int64 to add up more,
+    and a matrix of NumPy counts is added to on the host, in int64.
 
     >>> import jax.numpy as jnp
     >>> matrix = ConfusionMatrix.empty(2).update(jnp.array([0, 0, 1, 255]), jnp.array([0, 1, 1, 1]))
@@ -29,12 +30,12 @@ class ConfusionMatrix:
     0.6667 0.5000
     """
 
-    counts: jax.Array
+    counts: jax.Array | np.ndarray
 
     @classmethod
     def empty(cls, classes: int) -> ConfusionMatrix:
         """No pixels counted yet."""
-        if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 1:
             raise ValueError(complaint("ConfusionMatrix", "classes must be a positive int", got=repr(classes),
                                        expected="an int >= 1", fix="pass the number of classes, background included"))
         return cls(jnp.zeros((classes, classes), jnp.int32))
@@ -46,6 +47,7 @@ class ConfusionMatrix:
 
     def update(self, labels: jax.Array, predictions: jax.Array) -> ConfusionMatrix:
         """H + the pixels of one batch; `predictions` are class numbers (argmax of the logits)."""
+        labels, predictions = jnp.asarray(labels), jnp.asarray(predictions)
         if labels.shape != predictions.shape:
             raise ShapeError(complaint("ConfusionMatrix.update", "labels and predictions differ in shape",
                                        got=f"{labels.shape} and {predictions.shape}", expected="equal shapes",
@@ -60,7 +62,7 @@ class ConfusionMatrix:
         counted = (true >= 0) & (true < n) & (guess >= 0) & (guess < n)
         cell = jnp.where(counted, true * n + guess, n * n)
         added = jnp.bincount(cell, length=n * n + 1)[:-1].reshape(n, n)
-        return ConfusionMatrix(self.counts + added.astype(jnp.int32))
+        return ConfusionMatrix(_added(self.counts, added.astype(jnp.int32)))
 
     def merge(self, other: ConfusionMatrix) -> ConfusionMatrix:
         """H1 + H2: what two devices or two shards counted."""
@@ -68,7 +70,7 @@ class ConfusionMatrix:
             raise ShapeError(complaint("ConfusionMatrix.merge", "different numbers of classes",
                                        got=f"{self.classes} and {other.classes}", expected="the same number",
                                        fix="count both with the same label map"))
-        return ConfusionMatrix(self.counts + other.counts)
+        return ConfusionMatrix(_added(self.counts, other.counts))
 
     def numpy(self) -> np.ndarray:
         """The counts on the host as int64."""
@@ -105,6 +107,12 @@ class ConfusionMatrix:
         """The four scores of FCN's table, by name."""
         return {"pixel_accuracy": self.pixel_accuracy(), "mean_accuracy": self.mean_accuracy(),
                 "mean_iu": self.mean_iu(), "frequency_weighted_iu": self.frequency_weighted_iu()}
+
+
+def _added(a: Any, b: Any) -> Any:
+    """a + b: on the host where one of them is, for JAX would narrow int64."""
+    on_host = isinstance(a, np.ndarray) or isinstance(b, np.ndarray)
+    return np.add(a, b, dtype=np.int64) if on_host else a + b
 
 
 def _divide(above: Any, below: Any) -> np.ndarray:

@@ -20,6 +20,8 @@ from deconvjax.segmentation.data import (
 )
 from deconvjax.segmentation.data.augment import rescale, window
 from deconvjax.segmentation.data.digits import PHOTOGRAPHS, WRITERS
+from deconvjax.segmentation.data.files import read_image
+from deconvjax.segmentation.training.picture import write_mask
 
 RNG = np.random.default_rng(0)
 
@@ -67,6 +69,80 @@ def test_a_split_that_names_absent_files(root):
         folder(root, "train")
     with pytest.raises(DataError, match=r"the split file is missing; got .*test.txt"):
         folder(root, "test")
+
+
+@pytest.mark.parametrize("listed, other", [("train", "validation"), ("validation", "train")])
+def test_one_split_file_leaves_the_rest_to_the_other(root, listed, other):
+    (root / f"{listed}.txt").write_text("b\n")
+    splits = [[pair.image.stem for pair in folder(root, split).pairs] for split in (listed, other)]
+    assert splits == [["b"], ["a", "c"]]
+    (root / f"{listed}.txt").write_text("a\nb\nc\n")
+    with pytest.raises(DataError, match=f"the split '{other}' is empty"):
+        folder(root, other)
+    (root / f"{listed}.txt").write_text("b.jpg\n")
+    with pytest.raises(DataError, match=f"{listed}.txt names files that are not there"):
+        folder(root, other)
+
+
+def test_the_share_kept_for_validation(root):
+    for share, count in ((0, 0), (1 / 3, 1), (0.5, 2), (0.67, 2), (1, 3)):
+        found = [len(folder(root, split, validation=share)) if kept else 0
+                 for split, kept in (("validation", count), ("train", 3 - count))]
+        assert found == [count, 3 - count]
+    for share in (-0.1, 1.5, float("nan")):
+        with pytest.raises(DataError, match="validation is the share.*a number from 0 to 1"):
+            folder(root, validation=share)
+
+
+@pytest.mark.parametrize("text, said", [
+    ("a 0 0 0\nb 255 0 0\nc 255 0 0\n", "labels.txt:3: a colour is given twice; got 'c 255 0 0'"),
+    ("a 0 0 0\nvoid\nb 255 0 0\n", "labels.txt:2: void has no colour, but classes have"),
+    ("".join(f"c{i}\n" for i in range(256)), "a mask cannot hold these classes; got 256 classes, expected 1 to 255"),
+    ("# none\n", "a mask cannot hold these classes; got 0 classes"),
+], ids=["twice", "void", "many", "none"])
+def test_labels_that_are_refused(root, text, said):
+    (root / "labels.txt").write_text(text)
+    with pytest.raises(DataError, match=said):
+        folder(root, "all")
+
+
+def test_as_many_classes_as_bytes_hold_and_a_void_of_index_masks(root):
+    (root / "labels.txt").write_text("void\n" + "".join(f"c{i}\n" for i in range(255)))
+    labels = RNG.integers(0, 256, (20, 24))
+    np.save(root / "masks" / "a.npy", labels)
+    (root / "masks" / "a.png").unlink()
+    assert (folder(root, "all")[0].mask == labels).all()
+    with pytest.raises(DataError, match="an indexed PNG has 256 colours; got .* to 299"):
+        write_mask(labels.clip(299), root / "mask.png")
+
+
+@pytest.mark.parametrize("name", ["images/a.png", "masks/a.npy"])
+def test_two_files_of_one_name(root, name):
+    (root / name).write_bytes(b"")
+    with pytest.raises(DataError, match="folder: two files of one name; got .*a.* and a"):
+        folder(root, "all")
+
+
+def test_deep_and_turned_pictures(root):
+    """16 bits keep their range, what has none is refused, EXIF turns a picture and not its mask."""
+    deep = np.linspace(0, 65535, 480).astype(np.uint16).reshape(20, 24)
+    for name in ("deep.png", "deep.tif"):
+        Image.fromarray(deep).save(root / name)
+        assert (read_image(root / name) == (deep / np.float32(65535))[..., None]).all()
+    for pixels in (deep.astype(np.float32), deep.astype(np.int32)):
+        Image.fromarray(pixels).save(root / "wide.tif")
+        with pytest.raises(DataError, match="wide.tif: the values of black and white are not known; got pixels of"):
+            read_image(root / "wide.tif")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    upright = read_image(root / "images" / "a.jpg")
+    with Image.open(root / "images" / "a.jpg") as shown:
+        shown.rotate(90, expand=True).save(root / "images" / "a.jpg", exif=exif, quality=100, subsampling=0)
+    assert np.abs(read_image(root / "images" / "a.jpg") - upright).mean() < 0.02
+    assert len(folder(root, "all", strict=True)) == 3
+    mask(root / "masks" / "a.png", size=(24, 20))
+    with pytest.raises(DataError, match="image and mask differ in size.*EXIF"):
+        folder(root, "all", strict=True)
 
 
 def test_folder_with_a_palette(root):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from deconvjax.segmentation import ConfusionMatrix
 from deconvjax.segmentation.data import Digits, Sample
 from deconvjax.segmentation.training import Inference, evaluate
 
@@ -54,6 +55,20 @@ def test_evaluate_counts_every_pixel_once(inference):
     matrix = evaluate(pointwise, Two(), batch=2, inference=inference)
     assert matrix.numpy().sum() == (27 + 67) * 41
     assert matrix.mean_iu() == 1.0
+
+
+def test_a_split_of_many_pixels_does_not_overflow(x32, monkeypatch):
+    """As if each of two batches had 1.5 * 2^30 pixels."""
+    monkeypatch.setattr(ConfusionMatrix, "update", lambda self, *_: ConfusionMatrix(self.counts + 3 * 2**29))
+    dark = evaluate(lambda images: np.zeros((*images.shape[:3], 2)), Two(), batch=2)
+    assert (dark.numpy() == 3 * 2**30).all()
+
+
+@pytest.mark.parametrize("options", [{"window": -5}, {"scales": ()}, {"scales": (1.0, 0.0)}, {"scales": (-1.0,)},
+                                     {"scales": (float("nan"),)}])
+def test_refusals(options):
+    with pytest.raises(ValueError, match=f"--{next(iter(options))}: "):
+        Inference(**options)
 
 
 def test_digit_classes_are_named():

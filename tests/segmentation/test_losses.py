@@ -120,8 +120,43 @@ def test_ohem_keeps_the_hardest():
     assert_close(losses.ohem(each, LABELS, threshold=0.7, keep=5), above.mean(), scale=hard[0], dtype=np.float32)
 
 
-@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.focal, losses.dice, losses.jaccard,
-                                  losses.lovasz_softmax, functools.partial(losses.tversky, gamma=0.75)])
+def test_ohem_of_none_kept_and_of_what_is_not_finite():
+    each, labels = np.array([0.1, 0.2, 3.0, 9.0]), np.array([0, 0, 0, 255])
+    ohem = jax.jit(losses.ohem, static_argnames="keep")
+    assert ohem(each, labels, keep=0) == 3.0
+    for value in (np.nan, np.inf):
+        assert ohem(np.array([0.1, 0.2, 3.0, value]), labels, keep=0) == 3.0
+        assert not np.isfinite(ohem(np.array([value, 1.0, 2.0, 9.0]), labels, keep=0))
+        assert not np.isfinite(ohem(np.full(4, value), labels, keep=9))
+
+
+EACH = [losses.cross_entropy, losses.focal, losses.dice, losses.jaccard, losses.lovasz_softmax,
+        functools.partial(losses.tversky, gamma=0.75)]
+
+
+ODD = LABELS.copy()
+ODD[1, 0] = -1, 3, 0, 1, 2
+
+
+def test_a_label_that_is_no_class_in_a_trace():
+    """NaN for every loss."""
+    traced = jax.jit(lambda labels: [loss(LOGITS, labels) for loss in EACH])
+    assert np.isnan(traced(ODD)).all()
+    assert np.isfinite(traced(LABELS)).all()
+
+
+@pytest.mark.parametrize("loss", EACH)
+def test_a_label_that_is_no_class(loss):
+    """Named; 255 is no label of int8, and -1 none of uint8."""
+    with pytest.raises(ValueError, match="labels are no class; got -1, 3, expected 0 to 2, or ignore_label=255"):
+        loss(LOGITS, ODD)
+    with pytest.raises(ValueError, match="got -1"):
+        loss(LOGITS, np.where(ODD == -1, -1, 0).astype(np.int8))
+    with pytest.raises(ValueError, match="got 255"):
+        loss(LOGITS, LABELS.astype(np.uint8), ignore_label=-1)
+
+
+@pytest.mark.parametrize("loss", EACH)
 def test_gradients_are_zero_at_ignored_pixels(loss):
     gradient = np.asarray(jax.jit(jax.grad(lambda z: loss(z, LABELS)))(jnp.asarray(LOGITS)))
     assert np.isfinite(gradient).all()
@@ -144,5 +179,17 @@ def test_refusals():
         losses.focal(LOGITS, LABELS, class_weights=[1.0, 2.0])
     with pytest.raises(ValueError, match="unknown reduction.*'total'"):
         losses.cross_entropy(LOGITS, LABELS, reduction="total")
+    for smoothing in (1.5, -3, np.nan):
+        with pytest.raises(ValueError, match="label_smoothing is a share.*a Python number from 0 to 1"):
+            losses.cross_entropy(LOGITS, LABELS, label_smoothing=smoothing)
+    with pytest.raises(ValueError, match="label_smoothing is a share.*a Python number from 0 to 1"):
+        jax.jit(lambda smoothing: losses.cross_entropy(LOGITS, LABELS, label_smoothing=smoothing))(0.1)
+    for each, labels in ((jnp.ones((2, 3)), jnp.zeros(3, int)), (jnp.ones(0), jnp.zeros(0, int))):
+        with pytest.raises(ShapeError, match="ohem: one loss for each label"):
+            losses.ohem(each, labels)
+    with pytest.raises(TypeError, match="ohem: labels are class numbers.*float"):
+        losses.ohem(jnp.ones(3), jnp.zeros(3))
+    with pytest.raises(ValueError, match="ohem: keep must be at least 0"):
+        losses.ohem(jnp.ones(3), jnp.zeros(3, int), keep=-1)
     with pytest.raises(ValueError, match="one weight for each loss"):
         losses.deep_supervision([jnp.zeros(())], [1.0, 0.4])

@@ -53,7 +53,14 @@ def test_accumulates_in_scan_and_over_devices():
     assert (summed(labels, guess).counts[0] == whole.counts).all()
 
 
+def test_counts_on_the_host_do_not_overflow(x32):
+    much = ConfusionMatrix(np.full((2, 2), 2**31 - 1))
+    for matrix in (much.update([0, 0, 1, 1], [0, 1, 0, 1]), much.merge(ConfusionMatrix(jnp.ones((2, 2), jnp.int32)))):
+        assert (matrix.numpy() == 2**31).all()
+
+
 def test_refusals():
+    assert ConfusionMatrix.empty(np.int64(2)).classes == 2
     with pytest.raises(ShapeError, match=r"labels and predictions differ.*\(2,\) and \(3,\)"):
         ConfusionMatrix.empty(2).update(jnp.zeros(2, int), jnp.zeros(3, int))
     with pytest.raises(TypeError, match="predictions are class numbers.*float"):

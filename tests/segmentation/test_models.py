@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 from deconvjax.nn.heads import FCNHead
-from deconvjax.segmentation.models import Segmenter, TinyBackbone
+from deconvjax.segmentation.models import FCNResNet, Segmenter, TinyBackbone, resnet
 from deconvjax.segmentation.models.backbone import halve
 from deconvjax.segmentation.models.norm import GroupNorm
 from deconvjax.segmentation.training import Config, Trainer, building
@@ -46,6 +46,16 @@ def test_group_norm_is_flax_s():
     assert GroupNorm(12, num_groups=4, dtype=jnp.bfloat16)(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
     with pytest.raises(ValueError, match="GroupNorm: groups must divide the channels"):
         GroupNorm(12, num_groups=5)
+
+
+def test_resnet_takes_any_batch_axes(x32):
+    x = RNG.normal(size=(2, 3, 7, 8, 4)).astype(np.float32)
+    want = nnx.max_pool(x.reshape(6, 7, 8, 4), (3, 3), (2, 2), ((1, 1), (1, 1))).reshape(2, 3, 4, 4, 4)
+    assert (resnet._pool(x) == want).all() and (resnet._pool(x[0, 0]) == want[0, 0]).all()
+    net = nnx.eval_shape(lambda: FCNResNet((1, 1, 1, 1), 5, width=4, rngs=nnx.Rngs(0)))
+    for batch in ((), (2, 3)):
+        images = jax.ShapeDtypeStruct((*batch, 33, 40, 3), jnp.float32)
+        assert nnx.eval_shape(lambda net, x: net(x), net, images).shape == (*batch, 33, 40, 5)
 
 
 class Remembering(nnx.Module):

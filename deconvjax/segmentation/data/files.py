@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.io import loadmat
 
 from deconvjax.errors import complaint
-from deconvjax.segmentation.data.sample import DataError, Sample, check_mask
+from deconvjax.segmentation.data.sample import VOID, DataError, Sample, check_mask
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASKS = (".png", ".bmp", ".tif", ".tiff", ".mat", ".npy")
@@ -31,11 +31,12 @@ class Files:
     """index -> Sample(image, mask): pairs of files, every one read once before training starts.
 
     A pair that cannot be decoded, whose sizes differ, or whose mask holds a value that is no class is named and left
-    out; with `strict` it ends the run. An empty result is always an error.
+    out; with `strict` it ends the run. An empty result is always an error. A picture is turned as its EXIF tag says, as
+    viewers show it; its mask is not.
 
     Args:
         pairs: what to read.
-        classes: class names, in order.
+        classes: class names, in order; at most 255 of them, masks are bytes.
         palette: colour -> class for RGB masks.
         strict: refuse instead of skipping.
         say: where skipped files are named.
@@ -49,6 +50,10 @@ class Files:
     def __init__(self, pairs: Sequence[Pair], classes: Sequence[str], *, palette: Palette | None = None,
                  strict: bool = False, say: Callable[[str], None] | None = None):
         self.classes = tuple(classes)
+        if not 1 <= len(self.classes) <= VOID:
+            raise DataError(complaint("data", "a mask cannot hold these classes", got=f"{len(self.classes)} classes",
+                                      expected=f"1 to {VOID}: a mask is bytes, and {VOID} is not counted",
+                                      fix="name the classes, or merge some"))
         self.palette = palette
         self.skipped: list[str] = []
         kept = []
@@ -80,14 +85,21 @@ class Files:
         if image.shape[:2] != mask.shape:
             raise DataError(complaint(pair.mask.name, "image and mask differ in size",
                                       got=f"{mask.shape} for an image of {image.shape[:2]}", expected="equal sizes",
-                                      fix="export the mask at the image's resolution"))
+                                      fix="export the mask at the image's resolution, turned as its EXIF tag says"))
         return Sample(image, mask, pair.image.stem)
 
 
 def read_image(path: Path) -> np.ndarray:
-    """float32 (H, W, 3) in [0, 1]; grey pictures become three equal channels."""
+    """float32 (H, W, 3) in [0, 1], turned as EXIF says; grey pictures, of 8 or 16 bits, become three equal channels."""
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"), np.float32) / 255
+        turned = ImageOps.exif_transpose(picture)
+        if turned.mode.startswith("I;16"):
+            return np.repeat(np.asarray(turned).astype(np.float32)[..., None] / 65535, 3, -1)
+        if turned.mode in ("I", "F"):
+            raise DataError(complaint(path.name, "the values of black and white are not known",
+                                      got=f"pixels of mode {turned.mode}", expected="8 or 16 bits a channel",
+                                      fix="save the picture with 16 bits"))
+        return np.asarray(turned.convert("RGB"), np.float32) / 255
 
 
 def read_mask(path: Path, palette: Palette | None = None) -> np.ndarray:
@@ -97,7 +109,7 @@ def read_mask(path: Path, palette: Palette | None = None) -> np.ndarray:
     if path.suffix == ".mat":
         return _read_sbd(path)
     with Image.open(path) as picture:
-        if picture.mode in ("P", "L", "I", "I;16", "1"):
+        if picture.mode in ("P", "L", "I", "1") or picture.mode.startswith("I;16"):
             return np.asarray(picture).astype(np.int64)
         colours = np.asarray(picture.convert("RGB"))
     if palette is None:

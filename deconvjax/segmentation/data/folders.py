@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from deconvjax.errors import complaint
 from deconvjax.segmentation.data.files import MASKS, PICTURES, Files, Pair, Palette, say_to_user
@@ -19,15 +21,16 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
            say: Callable[[str], None] | None = None) -> Files:
     """Sample = (root/images/NAME.jpg, root/masks/NAME.png), and root/labels.txt names the classes.
 
-    labels.txt has a line for each class, in order: `name`, or `name r g b` where masks are RGB (the name `void` with a
-    colour marks pixels that are not counted). With root/train.txt and root/validation.txt those name the splits;
-    without them every k-th file, in order of name, is kept for validation.
+    labels.txt has a line for each class, in order: `name`, or `name r g b` where masks are RGB. `void` is no class: its
+    colour marks pixels that are not counted; where masks hold numbers it needs none, 255 is void. root/train.txt and
+    root/validation.txt name the splits; where one is missing it is what the other does not name, without both a
+    share of the files, spread evenly over their names in order, is kept for validation.
 
     Args:
         root: the folder.
         split: "train", "validation" or "all".
         strict: refuse files that cannot be used instead of skipping them.
-        validation: the share kept for validation where no split files exist.
+        validation: the share, from 0 to 1, kept for validation where no split files exist.
         say: where skipped files are named (standard error by default).
 
     >>> folder("gone")
@@ -44,12 +47,10 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
                                   expected="masks of the same names", fix="add the masks, or leave --strict out"))
     for name in lonely:
         (say or say_to_user)(f"skipped {images[name].name}: no mask of that name in {base / 'masks'}")
-    names = _split(base, sorted(set(images) & set(masks)), split, validation)
-    absent = [name for name in names if name not in images]
-    if absent:
-        raise DataError(complaint("folder", f"{base / split}.txt names files that are not there",
-                                  got=", ".join(absent[:5]), expected="names, without endings, of pictures in images/",
-                                  fix="correct the list"))
+    names = _split(base, images, sorted(set(images) & set(masks)), split, validation)
+    if not names:
+        raise DataError(complaint("folder", f"the split {split!r} is empty", got=f"no name of {len(images)} images",
+                                  expected="at least one", fix="name some in its .txt file, or change validation="))
     pairs = [Pair(images[name], masks[name]) for name in names if name in masks]
     return Files(pairs, classes, palette=palette, strict=strict, say=say)
 
@@ -90,7 +91,12 @@ def _entries(where: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not where.is_dir():
         raise DataError(complaint("folder", "a folder is missing", got=str(where), expected="images/ and masks/",
                                   fix="check --root"))
-    return {path.stem: path for path in sorted(where.iterdir()) if path.suffix.lower() in suffixes}
+    found: dict[str, Path] = {}
+    for path in sorted(where.iterdir()):
+        if path.suffix.lower() in suffixes and found.setdefault(path.stem, path) is not path:
+            raise DataError(complaint("folder", "two files of one name", got=f"{found[path.stem]} and {path.name}",
+                                      expected="names that differ without their endings", fix="remove one of the two"))
+    return found
 
 
 def _labels(path: Path) -> tuple[tuple[str, ...], Palette | None]:
@@ -100,6 +106,7 @@ def _labels(path: Path) -> tuple[tuple[str, ...], Palette | None]:
                                   fix="write it, background first"))
     classes: list[str] = []
     palette: Palette = {}
+    colourless = 0
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -107,24 +114,46 @@ def _labels(path: Path) -> tuple[tuple[str, ...], Palette | None]:
         if len(words) not in (1, 4) or not all(word.isdigit() and int(word) < 256 for word in words[1:]):
             raise DataError(complaint(f"{path.name}:{number}", "not a label line", got=repr(line),
                                       expected="name, or name r g b with 0 to 255", fix="names take no spaces"))
-        colour = tuple(map(int, words[1:]))
-        if words[0] == "void":
-            palette[colour] = VOID  # type: ignore[index]
-            continue
+        colour: Any = tuple(map(int, words[1:]))
+        if colour in palette:
+            raise DataError(complaint(f"{path.name}:{number}", "a colour is given twice", got=repr(line),
+                                      expected="a colour of its own on each line", fix="change one of the two"))
+        if words[0] != "void":
+            classes.append(words[0])
+        elif not colour:
+            colourless = number
         if colour:
-            palette[colour] = len(classes)  # type: ignore[index]
-        classes.append(words[0])
+            palette[colour] = VOID if words[0] == "void" else len(classes) - 1
+    if colourless and palette:
+        raise DataError(complaint(f"{path.name}:{colourless}", "void has no colour, but classes have", got="'void'",
+                                  expected="void r g b", fix="give its colour, or leave the line out"))
     return tuple(classes), palette or None
 
 
-def _split(base: Path, names: list[str], split: str, validation: float) -> list[str]:
-    listing = base / f"{split}.txt"
+def _split(base: Path, images: Mapping[str, Path], names: list[str], split: str, validation: float) -> list[str]:
+    listing, other = base / f"{split}.txt", {"train": "validation", "validation": "train"}.get(split)
     if split == "all":
         return names
     if listing.is_file():
-        return [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
-    if split not in ("train", "validation"):
+        return _listed(listing, images)
+    if other is None:
         raise DataError(complaint("folder", "the split file is missing", got=str(listing),
                                   expected="train, validation or all, or a file of names", fix="check --split"))
-    every = max(2, round(1 / validation))
-    return [n for i, n in enumerate(names) if (i % every == 0) == (split == "validation")]
+    if (base / f"{other}.txt").is_file():
+        taken = set(_listed(base / f"{other}.txt", images))
+        return [name for name in names if name not in taken]
+    if not 0 <= validation <= 1:
+        raise DataError(complaint("folder", "validation is the share that is kept for it", got=validation,
+                                  expected="a number from 0 to 1", fix="validation=0.1"))
+    share = Fraction(validation).limit_denominator(1_000_000)
+    kept = [i * share.numerator % share.denominator < share.numerator for i in range(len(names))]
+    return [name for name, keep in zip(names, kept, strict=True) if keep == (split == "validation")]
+
+
+def _listed(listing: Path, images: Mapping[str, Path]) -> list[str]:
+    names = [line.strip() for line in listing.read_text("utf-8").splitlines() if line.strip()]
+    absent = [name for name in names if name not in images]
+    if absent:
+        raise DataError(complaint("folder", f"{listing} names files that are not there", got=", ".join(absent[:5]),
+                                  expected="names, without endings, of pictures in images/", fix="correct the list"))
+    return names

@@ -97,7 +97,7 @@ def fcn8s(classes: int = 21, **options: Any) -> Segmenter:
 def fcn8s_atonce(classes: int = 21, **options: Any) -> Segmenter:
     """`fcn("8s", classes, at_once=True, ...)`: all skips trained together, their features scaled down.
 
-    >>> fcn8s_atonce(width=1 / 64, rngs=nnx.Rngs(0)).head.scales["pool4"]
+    >>> dict(fcn8s_atonce(width=1 / 64, rngs=nnx.Rngs(0)).head.scales)["pool4"]
     0.01
     """
     return fcn("8s", classes, at_once=True, **options)

@@ -102,7 +102,7 @@ class ResNet(nnx.Module):
     def __call__(self, images: jax.Array) -> dict[str, jax.Array]:
         """Features "layer1" ... "layer4"; images are RGB, normalised as the weights were trained."""
         x = nnx.relu(self.bn1(self.conv1(images)))
-        x = nnx.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))  # type: ignore[arg-type]
+        x = _pool(x)
         found = {}
         for name, blocks in zip(self.features, self.stages, strict=True):
             for block in blocks:
@@ -173,6 +173,13 @@ class FCNResNet(nnx.Module):
         scores = head(self.backbone(images)[level])
         factors = [Fraction(images.shape[axis], scores.shape[axis]) for axis in (-3, -2)]
         return resize(factors, "bilinear", border="edge", axes=(-3, -2))(scores)
+
+
+def _pool(x: jax.Array) -> jax.Array:
+    """3x3/2 with pads of 1, over any batch axes: `nnx.max_pool` with explicit pads takes one."""
+    batch = x.ndim - 3
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (*[1] * batch, 3, 3, 1), (*[1] * batch, 2, 2, 1),
+                                 (*[(0, 0)] * batch, (1, 1), (1, 1), (0, 0)))
 
 
 def _norm(channels: int, options: Mapping[str, Any]) -> nnx.BatchNorm:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ class Checkpoints:
     """OUT/last = the newest two states, OUT/best = the best one; OUT/config.json beside them.
 
     A save is complete or absent: Orbax writes a temporary folder and renames it, so a process killed in the middle
-    leaves the previous checkpoint as it was.
+    leaves the previous checkpoint as it was. A run that went back to an earlier step finds later ones: those of "last"
+    could not be read, that of "best" was scored and never reached again. They give way when it saves that step or one
+    before it.
 
     >>> Checkpoints("nowhere").newest("best") is None
     True
@@ -61,7 +65,7 @@ class Checkpoints:
     def save(self, which: str, state: State, score: float | None = None) -> None:
         """Write `state` as the newest of `which` ("last" or "best")."""
         try:
-            with self._manager(which, keep=2 if which == "last" else 1) as manager:
+            with self._given_way(which, int(state.step)), self._manager(which, 2 if which == "last" else 1) as manager:
                 manager.save(int(state.step), args=ocp.args.Composite(
                     state=ocp.args.StandardSave(_named(state)), score=ocp.args.JsonSave({"score": score})), force=True)
         except Exception as problem:  # Orbax raises whatever its storage layer met
@@ -83,12 +87,16 @@ class Checkpoints:
             return manager.latest_step()
 
     def best_score(self) -> float:
-        """The score of the best checkpoint, -inf where there is none."""
+        """The score of the best checkpoint, -inf where there is none that can be read."""
         step = self.newest("best")
         if step is None:
             return float("-inf")
+        whole = ocp.args.Composite(state=ocp.args.StandardRestore(), score=ocp.args.JsonRestore())
         with self._manager("best") as manager:
-            return float(manager.restore(step, args=ocp.args.Composite(score=ocp.args.JsonRestore()))["score"]["score"])
+            try:
+                return float(manager.restore(step, args=whole)["score"]["score"])
+            except Exception:  # noqa: BLE001 - Orbax raises whatever its storage layer met
+                return float("-inf")
 
     def load(self, like: State, which: str = "last") -> State:
         """The newest readable state of `which`, laid out as `like`.
@@ -107,7 +115,27 @@ class Checkpoints:
                 return _unnamed(found, like, f"{self.out / which}/{step}")
         raise CheckpointError(complaint("checkpoint", "no checkpoint could be read",
                                         got="; ".join(problems) or f"no step in {self.out / which}",
-                                        expected="a complete checkpoint", fix="train again, or point --run elsewhere"))
+                                        expected="a complete checkpoint",
+                                        fix="train again, or take the other --checkpoint, last or best"))
+
+    @contextmanager
+    def _given_way(self, which: str, step: int) -> Iterator[None]:
+        """Checkpoints from `step` on out of the way while it is written: gone afterwards, back where that failed."""
+        folder, aside = self.out / which, self.out / f"{which}.aside"
+        later = [path for path in folder.glob("*") if path.name.isdigit() and int(path.name) >= step]
+        if later:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+        try:
+            for path in later:
+                path.rename(aside / path.name)
+            yield
+        except BaseException:
+            for path in later:
+                if not path.exists():
+                    (aside / path.name).rename(path)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _manager(self, which: str, keep: int | None = None) -> Any:
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None,

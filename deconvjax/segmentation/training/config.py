@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("cosine", "poly", "constant"),
     "precision": ("float32", "bfloat16"),
 }
+
+RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (  # NaN is in none of them
+    ("at least 1", lambda value: 1 <= value,
+     ("steps", "batch", "crop", "accumulate", "evaluate_every", "save_every", "validation_count")),
+    ("finite and at least 0", lambda value: 0 <= value < math.inf, ("scale", "warmup", "weight_decay", "seed")),
+    ("finite and above 0", lambda value: 0 < value < math.inf, ("learning_rate",)),
+    ("above 0", lambda value: 0 < value, ("clip",)),
+    ("from 0 to 1", lambda value: 0 <= value <= 1, ("ema",)),
+)
+ROOTS = {"folder": "the folder of images/, masks/ and labels.txt", "voc": "the folder of JPEGImages/, or SBD's of img/"}
 
 HELP: dict[str, str] = {
     "data": "digit scenes (no download), a folder of images/ and masks/, or PASCAL VOC's layout",
@@ -80,16 +92,18 @@ class Config:
                 raise ValueError(complaint(f"--{name.replace('_', '-')}", "unknown choice",
                                            got=repr(getattr(self, name)), expected=", ".join(allowed),
                                            fix=f"use {allowed[0]}"))
-        for name in ("steps", "batch", "crop", "accumulate", "evaluate_every", "save_every", "validation_count"):
-            if getattr(self, name) < 1:
-                raise ValueError(complaint(f"--{name.replace('_', '-')}", "must be at least 1", got=getattr(self, name),
-                                           expected="a positive int", fix="leave it out for the default"))
+        for words, holds, names in RANGES:
+            for name in names:
+                if not holds(getattr(self, name)):
+                    raise ValueError(complaint(f"--{name.replace('_', '-')}", f"must be {words}",
+                                               got=getattr(self, name), expected=f"a number {words}",
+                                               fix="leave it out for the default"))
         if self.weights and self.model == "tiny":
             raise ValueError(complaint("--weights", "nobody has trained this model before", got="--model tiny",
                                        expected="vgg16 or resnet50", fix="--model vgg16"))
         if self.data != "digits" and not self.root:
             raise ValueError(complaint("--root", "this data set lives in a folder", got="no --root",
-                                       expected=f"the folder of {self.data}", fix="--root DIR"))
+                                       expected=ROOTS[self.data], fix="--root DIR"))
 
     def to_json(self) -> str:
         """As JSON text."""

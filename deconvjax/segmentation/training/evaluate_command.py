@@ -34,6 +34,7 @@ def inference_arguments(parser: argparse.ArgumentParser) -> None:
 @refused
 def run(options: argparse.Namespace) -> int:
     """Print the four scores and the intersection over union of each class."""
+    inference = Inference(options.window, tuple(options.scales), options.flip)
     config, classes, trainer, state = trained(options.folder, options.checkpoint)
     changes = {"root": options.root or config.root, "validation_split": options.split or config.validation_split}
     _, dataset = building.datasets(dataclasses.replace(config, **changes))
@@ -42,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
                                   got=f"{len(dataset.classes)}: {', '.join(dataset.classes[:6])} ...",
                                   expected=f"{len(classes)}: {', '.join(classes[:6])} ...",
                                   fix="score on data labelled as the training data was"))
-    inference = Inference(options.window, tuple(options.scales), options.flip)
     matrix = evaluate(forward(trainer, state), dataset, batch=config.batch, inference=inference,
                       watch=lambda it: tqdm(it, unit="image"))
     for name, iu in zip(classes, matrix.class_iu(), strict=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from deconvjax.errors import complaint
 from deconvjax.segmentation.data import Dataset, evaluation_batches
 from deconvjax.segmentation.data.augment import rescale
 from deconvjax.segmentation.metrics import ConfusionMatrix
@@ -23,7 +25,7 @@ class Inference:
 
     Attributes:
         window: side of a sliding square window with half overlap; 0 runs the whole image at once.
-        scales: the image is also read at these scales, logits averaged.
+        scales: the image is read at each of these scales, probabilities averaged.
         flip: and mirrored.
 
     >>> uniform = lambda images: np.zeros((*images.shape[:3], 4), np.float32)
@@ -34,6 +36,14 @@ class Inference:
     window: int = 0
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.window < 0:
+            raise ValueError(complaint("--window", "the side of a window is negative", got=self.window,
+                                       expected="a number of pixels, or 0 for whole images", fix="--window 0"))
+        if not self.scales or not all(0 < scale < math.inf for scale in self.scales):
+            raise ValueError(complaint("--scales", "images are read at positive scales", got=self.scales,
+                                       expected="one or more numbers above 0", fix="--scales 1"))
 
     def __call__(self, forward: Forward, image: np.ndarray, classes: int) -> np.ndarray:
         """Mean softmax (H, W, classes) of one image (H, W, 3)."""
@@ -82,18 +92,24 @@ def evaluate(forward: Forward, dataset: Dataset, *, batch: int = 8, inference: I
     >>> int(evaluate(background, scenes, batch=2).counts.sum()) <= 2 * 32 * 32
     True
     """
-    classes = len(dataset.classes)
-    matrix = ConfusionMatrix.empty(classes)
+    empty = ConfusionMatrix.empty(len(dataset.classes))
+    total, last = empty.numpy(), empty
+    for labels, guess in _readings(forward, dataset, batch, inference, watch):
+        last, before = empty.update(jnp.asarray(labels), jnp.asarray(guess)), last
+        total += before.numpy()  # while the device is at work on `last`
+    return ConfusionMatrix(total + last.numpy())
+
+
+def _readings(forward: Forward, dataset: Dataset, batch: int, inference: Inference | None,
+              watch: Callable[[Iterable], Iterable]) -> Iterator[tuple[Any, Any]]:
+    """(labels, predictions), over every sample once."""
     if inference is None or inference == Inference():
         for padded, _ in watch(evaluation_batches(dataset, batch=batch)):
-            guess = forward(jnp.asarray(padded.image)).argmax(-1)
-            matrix = matrix.update(jnp.asarray(padded.mask).astype(jnp.int32), guess)
-        return matrix
+            yield padded.mask, forward(jnp.asarray(padded.image)).argmax(-1)
+        return
     for index in watch(range(len(dataset))):
         sample = dataset[index]
-        guess = inference(forward, sample.image, classes).argmax(-1)
-        matrix = matrix.update(jnp.asarray(sample.mask.astype(np.int32)), jnp.asarray(guess))
-    return matrix
+        yield sample.mask, inference(forward, sample.image, len(dataset.classes)).argmax(-1)
 
 
 def _resized(image: np.ndarray, scale: float) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from deconvjax.errors import complaint
 from deconvjax.segmentation.data import Augment, training_batches
@@ -38,31 +41,37 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, 
                                    expected=f"a divisor of the batch of {config.batch}", fix="use --accumulate 1"))
     trainer = trainer_of(config, len(training.classes))
     checkpoints = Checkpoints(out)
-    state = _start(trainer, checkpoints, config, training.classes)
+    state, newest = _start(trainer, checkpoints, config, training.classes), checkpoints.newest()
     start = int(state.step)
     best = checkpoints.best_score()
     augment = Augment((config.crop, config.crop), flip=config.flip, scale=config.scale)
     batches = training_batches(training, augment, batch=config.batch, seed=config.seed, start=start)
     logs = Logs(checkpoints.out, start=start, steps=config.steps, batch=config.batch, quiet=quiet)
+    if newest is not None and newest > start:
+        logs.say(f"the checkpoint of step {newest} cannot be read: on from step {start}")
+    if best == float("-inf") and checkpoints.newest("best") is not None:
+        logs.say("the best checkpoint cannot be read: the next one scored takes its place")
     scores: dict[str, float] = {}
     try:
         for step in range(start + 1, config.steps + 1):
             batch = next(batches)
             state, report = trainer.step(state, *trainer.share(tuple(batch)))
-            last = step == config.steps
-            if step % 20 == 0 or last or step == start + 1:
-                loss = _finite(float(report["loss"]), step, checkpoints)
-                logs.advance(step, loss)
-                logs.record(step, loss=loss, gradient_norm=float(report["gradient_norm"]))
-            if step % config.evaluate_every == 0 or last:
+            told, scored, saved = (step % every == 0 or step == config.steps
+                                   for every in (20, config.evaluate_every, config.save_every))
+            if scored or saved:
+                _finite(report | {"state": state}, step, checkpoints)  # a diverged state is never saved, nor the best
+            if told or step == start + 1:
+                _finite(report, step, checkpoints)
+                logs.advance(step, float(report["loss"]))
+                logs.record(step, **{name: float(value) for name, value in report.items()})
+            if scored:
                 scores = evaluate(forward(trainer, state), validation, batch=config.batch).summary()
                 logs.record(step, **scores)
                 logs.say(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
                 if scores["mean_iu"] > best:
                     best = scores["mean_iu"]
                     checkpoints.save("best", state, best)
-            if step % config.save_every == 0 or last:
-                _finite(float(report["loss"]), step, checkpoints)  # a diverged state is never saved
+            if saved:
                 checkpoints.save("last", state)
     finally:
         logs.close()
@@ -85,13 +94,16 @@ def _start(trainer: Trainer, checkpoints: Checkpoints, config: Config, classes: 
     return checkpoints.load(state)
 
 
-def _finite(loss: float, step: int, checkpoints: Checkpoints) -> float:
-    if math.isfinite(loss):
-        return loss
-    kept = checkpoints.newest()
-    raise TrainingError(complaint(
-        "train", f"the loss is {loss} at step {step}", got=f"last good checkpoint: step {kept if kept else 'none'}",
-        expected="a finite loss", fix="lower --learning-rate, raise --warmup, or use --precision float32"))
+def _finite(numbers: Mapping[str, Any], step: int, checkpoints: Checkpoints) -> None:
+    for name, value in numbers.items():
+        for leaf in jax.tree.leaves(value):
+            if not jnp.issubdtype(leaf.dtype, jnp.floating) or np.isfinite(array := np.asarray(leaf)).all():
+                continue
+            kept = checkpoints.newest()
+            raise TrainingError(complaint(
+                "train", f"the {name.replace('_', ' ')} is {array[~np.isfinite(array)][0]} at step {step}",
+                got=f"last good checkpoint: step {kept if kept else 'none'}", expected="finite numbers",
+                fix="lower --learning-rate, raise --warmup, or use --precision float32"))
 
 
 def devices() -> str:

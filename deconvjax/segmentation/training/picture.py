@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from deconvjax.segmentation.data.sample import VOID
+from deconvjax.errors import complaint
+from deconvjax.segmentation.data.sample import VOID, DataError
 
 
 def palette(classes: int = 256) -> np.ndarray:
@@ -25,7 +26,10 @@ def palette(classes: int = 256) -> np.ndarray:
 
 
 def write_mask(mask: np.ndarray, path: Path) -> None:
-    """Class numbers as an indexed PNG in VOC's palette."""
+    """Class numbers, up to 255, as an indexed PNG in VOC's palette."""
+    if mask.size and not 0 <= mask.min() <= mask.max() <= VOID:
+        raise DataError(complaint(path.name, "an indexed PNG has 256 colours", got=f"{mask.min()} to {mask.max()}",
+                                  expected="class numbers from 0 to 255", fix="save this mask with numpy.save"))
     picture = Image.fromarray(mask.astype(np.uint8), mode="P")
     picture.putpalette(palette().ravel().tolist())
     picture.save(path)

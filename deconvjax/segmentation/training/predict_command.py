@@ -33,20 +33,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 @refused
 def run(options: argparse.Namespace) -> int:
     """Write what was asked for and say where."""
+    inference = Inference(options.window, tuple(options.scales), options.flip)
     _, classes, trainer, state = trained(options.folder, options.checkpoint)
     if options.export:
         written = export_model(trainer, state, options.export, size=tuple(options.size), platforms=options.platforms)
         print(f"wrote {written}")
         return 0
-    paths = _pictures(options.images)
-    inference = Inference(options.window, tuple(options.scales), options.flip)
-    target = Path(options.out)
+    paths, target = _pictures(options.images), Path(options.out)
+    targets = _targets(paths, target)
     target.mkdir(parents=True, exist_ok=True)
-    for path in tqdm(paths, unit="image"):
+    for path, (masked, overlaid) in zip(tqdm(paths, unit="image"), targets, strict=True):
         image = read_image(path)
         mask = inference(forward(trainer, state), image, len(classes)).argmax(-1)
-        write_mask(mask, target / f"{path.stem}.png")
-        write_overlay(image, mask, target / f"{path.stem}_overlay.png")
+        write_mask(mask, masked)
+        write_overlay(image, mask, overlaid)
     print(f"wrote {2 * len(paths)} pictures to {target}")
     return 0
 
@@ -61,4 +61,18 @@ def _pictures(given: list[str]) -> list[Path]:
         raise DataError(complaint("predict", "no picture to read" if not found else "no such file",
                                   got=", ".join(missing[:5]) or "an empty list", expected="pictures or folders of them",
                                   fix="deconvjax predict --run RUN picture.jpg"))
+    return list(dict.fromkeys(found))
+
+
+def _targets(paths: list[Path], folder: Path) -> list[tuple[Path, Path]]:
+    """(mask, overlay) of each picture: no two of them one file, and none of them a picture that is read."""
+    found = [(folder / f"{path.stem}.png", folder / f"{path.stem}_overlay.png") for path in paths]
+    taken = {path.resolve(): path for path in paths}
+    for path, pair in zip(paths, found, strict=True):
+        for target in pair:
+            other = taken.setdefault(target.resolve(), target)
+            if other is not target:
+                raise DataError(complaint("--out", "a file would be written over", got=f"{target} for {path}",
+                                          expected=f"it to be free: {other} is read or written too",
+                                          fix="choose another --out, or give pictures of one name one at a time"))
     return found
