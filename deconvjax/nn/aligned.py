@@ -14,6 +14,8 @@ from flax import nnx
 
 from deconvjax.algebra import LinearMap, atomic
 from deconvjax.errors import ShapeError, complaint
+from deconvjax.nn.machinery import floating
+from deconvjax.ops.arguments import integer, integers, length
 from deconvjax.ops.channel import conv_transpose
 from deconvjax.ops.window import pad
 
@@ -82,6 +84,7 @@ class AlignedUpsample(nnx.Module):
         source, target: the grids of input and output.
         kind: "fixed", "depthwise" or "dense".
         border: "edge" repeats the border samples as far as the target reads; "zero" is FCN's (logits fade to zero).
+        dtype: what it computes in, as `flax.nnx.Conv`; None promotes x and kernel.
         param_dtype: dtype of the kernel.
 
     Source: Long, Shelhamer and Darrell, arXiv:1411.4038, section 3.3; Caffe's coordinate maps for the alignment.
@@ -93,7 +96,7 @@ class AlignedUpsample(nnx.Module):
     """
 
     def __init__(self, channels: int, source: Grid, target: Grid, *, kind: str = "fixed", border: str = "edge",
-                 param_dtype: Any = jnp.float32):
+                 dtype: Any = None, param_dtype: Any = jnp.float32):
         if kind not in KINDS:
             raise ValueError(complaint("AlignedUpsample", "unknown kind", got=repr(kind),
                                        expected=", ".join(map(repr, KINDS)), fix='kind="fixed"'))
@@ -101,7 +104,9 @@ class AlignedUpsample(nnx.Module):
             raise ValueError(complaint("AlignedUpsample", "unknown border", got=repr(border),
                                        expected='"edge" or "zero"', fix='border="edge"'))
         self.placement = Placement.between(source, target)
-        self.channels, self.kind, self.border = channels, kind, border
+        self.channels = integer(channels, "AlignedUpsample", "channels", 1)
+        self.kind, self.border, self.dtype = kind, border, dtype
+        floating(param_dtype, "AlignedUpsample")
         if kind == "depthwise":
             self.kernel = nnx.Param(jnp.asarray(self._window(), param_dtype))
         elif kind == "dense":
@@ -109,18 +114,22 @@ class AlignedUpsample(nnx.Module):
 
     def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
         """x on the target grid, `size` samples of it."""
+        x = jnp.asarray(x, self.dtype)
+        if x.ndim < 3:
+            raise ShapeError(complaint("AlignedUpsample", "the input has too few axes", got=f"shape {x.shape}",
+                                       expected="(*batch, h, w, channels)", fix="add the axes of length 1 it lacks"))
         return self.as_map((x.shape[-3], x.shape[-2]), size)(x)
 
     def as_map(self, source_size: tuple[int, int], size: tuple[int, int]) -> LinearMap:
-        """The layer between two sizes as a LinearMap on `(..., h, w, channels)`."""
-        place = self.placement
+        """The layer between two sizes as a LinearMap on `(..., h, w, channels)`, x in the layer's `dtype` already."""
+        place, size = self.placement, image_size(size, "AlignedUpsample")
         reach = [(0, 0) if self.border == "zero" else place.reach(n, m)
                  for n, m in zip(source_size, size, strict=True)]
         long = [n + sum(r) for n, r in zip(source_size, reach, strict=True)]
         starts = [place.first - place.factor * lo for lo, _ in reach]
         k, f = len(place.taps), place.factor
         pads = tuple((-a, (n - 1) * f + k + a - m) for n, m, a in zip(long, size, starts, strict=True))
-        kernel = self._window() if self.kind == "fixed" else self.kernel[...]
+        kernel = self._window() if self.kind == "fixed" else jnp.asarray(self.kernel[...], self.dtype)
         upsampled = conv_transpose(kernel, strides=f, padding=pads, groups=1 if self.kind == "dense" else self.channels)
         if self.kind == "fixed":  # fenced: the plan would run it as two one-axis filters, whose transposes are slower
             upsampled = atomic(upsampled)
@@ -131,3 +140,12 @@ class AlignedUpsample(nnx.Module):
     def _window(self) -> np.ndarray:
         """The bilinear taps of every channel, (k, k, 1, channels)."""
         return np.tile(np.outer(self.placement.taps, self.placement.taps)[..., None, None], self.channels)
+
+
+def image_size(size: tuple[int, int], operator: str) -> tuple[int, int]:
+    """(H, W), both asked for: images are seldom square."""
+    if length(size) != 2:
+        raise ShapeError(complaint(operator, "size is that of the image", got=size, expected="(H, W)",
+                                   fix="size=image.shape[-3:-1]"))
+    height, width = integers(size, 2, operator, "size", 1)
+    return height, width

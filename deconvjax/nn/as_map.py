@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.errors import TraceContextError
 from flax.nnx.nn import dtypes
 
 from deconvjax.algebra import LinearMap, identity
-from deconvjax.errors import ShapeError, UnboundError, complaint
+from deconvjax.errors import NotLinearError, ShapeError, UnboundError, complaint
 from deconvjax.leaves.opaque import linear_map
+from deconvjax.nn.machinery import biased, cast_first, floating
 from deconvjax.ops.arguments import integer
 from deconvjax.space import Space
 
@@ -19,7 +21,7 @@ from deconvjax.space import Space
 def as_map(layer: Any, domain: Any) -> LinearMap:
     """A with layer(x) = A x + layer(0): the linear part of a layer, as a map bound to `domain`.
 
-    So `.T`, `.matrix()`, `.explain()`, `check.checkerboard` and `solve` work on trained layers. The layers of this
+    So `.T`, `.matrix()`, `.explain()` and `check.checkerboard` work on trained layers. The layers of this
     module give their stages; `nnx.Sequential` gives the chain of its layers; any other layer (Flax's own, a function
     of your making) is traced, `layer(0)` taken off, and refused where what is left is not linear.
 
@@ -28,7 +30,8 @@ def as_map(layer: Any, domain: Any) -> LinearMap:
         domain: a shape `(*batch, *space, channels)` (float32), an array or a ShapeDtypeStruct.
 
     Raises:
-        NotLinearError: the layer is not affine (an activation, normalisation by its own statistics).
+        NotLinearError: the layer is not affine (an activation, normalisation by the statistics of x), or a call changes
+            it (dropout, batch normalisation, both while training).
         ShapeError: the domain does not fit. TypeError: not a layer.
 
     The kernel is read now: later updates of the layer do not change the map.
@@ -58,7 +61,12 @@ def as_map(layer: Any, domain: Any) -> LinearMap:
         return jax.tree_util.tree_map(jnp.subtract, layer(x), layer(zero))
 
     linear.__name__ = type(layer).__name__ if isinstance(layer, nnx.Module) else getattr(layer, "__name__", "layer")
-    return linear_map(linear, space.tree)
+    try:
+        return linear_map(linear, space.tree)
+    except TraceContextError as error:
+        raise NotLinearError(complaint("as_map", "a call changes the layer (random numbers, running statistics)",
+                                       got=linear.__name__, expected="a layer that only reads its state",
+                                       fix="model.eval() first")) from error
 
 
 class MapLayer(nnx.Module):
@@ -95,13 +103,12 @@ class MapLayer(nnx.Module):
     def __call__(self, inputs: Any) -> Any:
         """A(x) + b, leading batch axes allowed."""
         x, a, bias = self._promoted(inputs)
-        y = a(x)
-        return y if bias is None else y + bias
+        return biased(a(x), bias)
 
     def linear_part(self, space: Space) -> LinearMap:
         """A with the present parameters, on `space`."""
-        _, a, _ = self._promoted(jax.tree_util.tree_map(lambda leaf: jnp.zeros((), leaf.dtype), space.tree))
-        return a.on(space.tree)
+        x, a, _ = self._promoted(jax.tree_util.tree_map(lambda leaf: jnp.zeros((), leaf.dtype), space.tree))
+        return cast_first(a, space.with_dtypes(Space.of(x)), space)
 
     def _promoted(self, inputs: Any) -> tuple[Any, LinearMap, Any]:
         leaves, treedef = jax.tree_util.tree_flatten(inputs)
@@ -133,7 +140,8 @@ def from_map(
         dtype, promote_dtype: as `flax.nnx.Conv`: x and parameters are promoted together.
 
     Raises:
-        TypeError: not a map, or nothing in it can be trained. UnboundError: a bias whose length is unknown.
+        TypeError: not a map, nothing in it can be trained, an integer `param_dtype`. UnboundError: a bias whose length
+        is unknown.
 
     >>> import deconvjax as dj, jax.numpy as jnp
     >>> layer = from_map(dj.convolve([0.25, 0.5, 0.25]) @ dj.upsample(2))
@@ -143,6 +151,8 @@ def from_map(
     if not isinstance(a, LinearMap):
         raise TypeError(complaint("from_map", "it makes layers of maps", got=type(a).__name__, expected="a LinearMap",
                                   fix="wrap functions with linear_map(fn, domain)"))
+    if param_dtype is not None:
+        floating(param_dtype, "from_map")
     if not use_bias:
         features = None
     elif features is None:

@@ -12,7 +12,7 @@ from flax import nnx
 from deconvjax.algebra import LinearMap
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.nn.conv import Conv
-from deconvjax.nn.machinery import Ints
+from deconvjax.nn.machinery import Ints, by_entry
 from deconvjax.ops.arguments import integer, integers, length
 from deconvjax.ops.reassemble import reassemble
 from deconvjax.ops.shuffle import pixel_shuffle
@@ -39,7 +39,8 @@ class Carafe(nnx.Module):
     as in the reference, whose weights load.
 
     Raises:
-        TypeError, ValueError, ShapeError: sizes that are not positive ints, an even window, groups that do not divide.
+        TypeError, ValueError, ShapeError: sizes that are not positive ints, an even window, groups that do not divide,
+        a guide of another size.
 
     Source: Wang et al., CARAFE: Content-aware reassembly of features, ICCV 2019.
 
@@ -70,7 +71,13 @@ class Carafe(nnx.Module):
 
     def __call__(self, inputs: jax.Array, guide: jax.Array | None = None) -> jax.Array:
         """y, the taps predicted from `guide` (x itself where None), which has x's batch, space and channels."""
-        return self.reassembly(inputs if guide is None else guide)(inputs)
+        x = jnp.asarray(inputs)
+        guide = x if guide is None else jnp.asarray(guide)
+        if guide.shape[:-1] != x.shape[:-1]:
+            raise ShapeError(complaint("Carafe", "inputs and guide lie on different grids",
+                                       got=f"{x.shape} and {guide.shape}", expected="equal batch and space axes",
+                                       fix="resize or broadcast one of them first"))
+        return by_entry(lambda x, guide: self.reassembly(guide)(x), len(self.scale), x, guide)
 
     def reassembly(self, guide: jax.Array) -> LinearMap:
         """The map that carries features, given the taps predicted from `guide`: linear, with a transpose."""

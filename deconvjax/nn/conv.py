@@ -30,13 +30,14 @@ class Conv(nnx.Conv):
     both ways; the products run on `deconvjax.engine`. x is `(*batch, *space, in_features)` with any number of batch
     axes, none included; z is x with `input_dilation - 1` zeros between samples.
 
-    More than Flax: `input_dilation` goes with the named paddings too (Flax raises): the stuffed signal is padded.
+    More than Flax: `input_dilation` goes with the named paddings too (Flax raises): the stuffed signal is padded. Less:
+    an empty batch is refused, where Flax returns an empty array.
     `nn.as_map` gives the linear part. A custom `conv_general_dilated`, a call with `out_sharding` and inputs of JAX's
     explicit sharding mode run Flax's own code.
 
     Args:
         padding: "SAME", "SAME_LOWER", "VALID", "CIRCULAR", "REFLECT", "CAUSAL" (one axis), an int, or an int or a
-            `(lo, hi)` pair for each axis.
+            `(lo, hi)` pair for each axis. "SAME", "SAME_LOWER" and "VALID" in any case, as in Flax.
 
     Raises:
         TypeError, ValueError, ShapeError: when built, for factors that are not positive ints, an unknown padding,

@@ -46,13 +46,15 @@ class ConvTranspose(nnx.ConvTranspose):
         without it the odd pad is in front, which is Flax's result at stride 1 and what its "SAME" does already.
         CAUSAL works (Flax raises): output m reads inputs n with n*stride <= m only, whatever `transpose_kernel` says;
         the transpose of a causal Conv looks ahead instead and is `nn.as_map(conv, shape).T`.
+        An empty batch is refused, where Flax returns an empty array.
         Inputs of JAX's explicit sharding mode run Flax's own code, where it has these arguments.
         `padding` pairs pad z, as in Flax; `torch_padding` are pads of the forward convolution, as in torch, Keras,
         ONNX and Caffe.
 
     Args:
         padding: "SAME", "VALID", "SAME_LOWER", "CIRCULAR", "CAUSAL" (one axis), an int, or an int or a pair for each
-            axis. Upper case only: Flax reads 'same' as something else at stride 1 and refuses it above.
+            axis. Case matters, as in Flax: "same", "same_lower" and "valid" are the pads of an ordinary convolution at
+            stride 1, so they differ from "SAME" at even K and from "VALID", and are refused above.
         feature_group_count: groups of channels that do not mix; divides both features.
         output_padding: samples added behind, below max(stride, dilation). Not with CIRCULAR.
         torch_padding: replaces `padding`: an int, or an int or a pair for each axis.

@@ -13,7 +13,7 @@ from deconvjax.algebra import LinearMap
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.nn.carafe import convex, odd, scales
 from deconvjax.nn.conv import Conv
-from deconvjax.nn.machinery import Ints
+from deconvjax.nn.machinery import Ints, by_entry
 from deconvjax.ops.arguments import integer
 from deconvjax.ops.reassemble import reassemble
 from deconvjax.ops.shuffle import pixel_shuffle
@@ -67,7 +67,8 @@ class ConvexUpsample(nnx.Module):
             raise ShapeError(complaint("ConvexUpsample", "inputs and guide lie on different grids",
                                        got=f"{jnp.shape(inputs)} and {jnp.shape(guide)}",
                                        expected="equal batch and space axes", fix="resize one of them first"))
-        y = self.reassembly(guide)(inputs)
+        inputs, guide = jnp.asarray(inputs), jnp.asarray(guide)
+        y = by_entry(lambda x, guide: self.reassembly(guide)(x), len(self.scale), inputs, guide)
         return y if self.gain == 1 else y * self.gain
 
     def reassembly(self, guide: jax.Array) -> LinearMap:

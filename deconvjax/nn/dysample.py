@@ -99,7 +99,7 @@ class DySample(nnx.Module):
         low, share = [], []
         for axis, (size, s) in enumerate(zip(space, self.scale, strict=True)):
             regular = (np.arange(size * s) + 0.5) / s - 0.5
-            column = regular.reshape(-1, *(1,) * (n - axis))  # over the later space axes and the groups
+            column = regular.reshape(*(1,) * (len(lead) + axis), -1, *(1,) * (n - axis))  # the last is of the groups
             moved = column + offsets[..., axis, :].astype(jnp.promote_types(offsets.dtype, jnp.float32))
             at = jnp.clip(moved, 0, size - 1)
             floor = jnp.floor(jax.lax.stop_gradient(at))

@@ -12,7 +12,7 @@ from flax import nnx
 
 from deconvjax.algebra import LinearMap
 from deconvjax.errors import ShapeError, complaint
-from deconvjax.nn.aligned import AlignedUpsample, Grid
+from deconvjax.nn.aligned import AlignedUpsample, Grid, image_size
 from deconvjax.nn.conv import Conv
 
 Features = Mapping[str, jax.Array]
@@ -62,21 +62,26 @@ class FCNHead(nnx.Module):
         if len(kinds) != len(levels):
             raise ValueError(complaint("FCNHead", "one kind of upsampling for each level", got=f"{len(kinds)} kinds",
                                        expected=f"{len(levels)}", fix='upsampling="fixed" for all'))
-        self.levels, self.scales = tuple(levels), dict(scales or {})
+        unknown = [name for name in scales or {} if name not in levels]
+        if unknown:
+            raise ValueError(complaint("FCNHead", "scales name levels of the head", got=f"{unknown}",
+                                       expected=f"names among {list(levels)}", fix="leave the others out"))
+        self.levels, self.scales = tuple(levels), tuple((scales or {}).items())
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
         zeros = nnx.initializers.zeros_init()
         self.scores = nnx.List([Conv(features[name].channels, classes, (1, 1), kernel_init=zeros, dtype=dtype,
                                      param_dtype=param_dtype, rngs=rngs) for name in levels])
         grids = [features[name].grid for name in levels] + [Grid()]
-        self.ups = nnx.List([AlignedUpsample(classes, source, target, kind=kind, border=border, param_dtype=param_dtype)
+        self.ups = nnx.List([AlignedUpsample(classes, source, target, kind=kind, border=border, dtype=dtype,
+                                             param_dtype=param_dtype)
                              for source, target, kind in zip(grids, grids[1:], kinds, strict=False)])
 
     def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
-        _check_features("FCNHead", features, self.levels)
-        total = None
+        _check_features("FCNHead", features, self.levels, size)
+        total, scales = None, dict(self.scales)
         for index, name in enumerate(self.levels):
-            x = features[name] * self.scales.get(name, 1.0)
+            x = features[name] * scales.get(name, 1.0)
             score = self.scores[index](self.dropout(x) if index == 0 else x)
             total = score if total is None else self.ups[index - 1](total, _size(score)) + score
         assert total is not None
@@ -127,16 +132,17 @@ class UNetDecoder(nnx.Module):
         channels, grid = features[levels[0]].channels, features[levels[0]].grid
         ups, blocks = [], []
         for name, width in zip(levels[1:], widths, strict=True):
-            ups.append(AlignedUpsample(channels, grid, features[name].grid, kind=upsampling, param_dtype=param_dtype))
+            ups.append(AlignedUpsample(channels, grid, features[name].grid, kind=upsampling, dtype=dtype,
+                                       param_dtype=param_dtype))
             blocks.append(_Block(channels + features[name].channels, width, options))
             channels, grid = width, features[name].grid
         self.ups, self.blocks = nnx.List(ups), nnx.List(blocks)
         self.score = Conv(channels, classes, (1, 1), **options)
-        self.last = AlignedUpsample(classes, grid, Grid(), kind=upsampling, param_dtype=param_dtype)
+        self.last = AlignedUpsample(classes, grid, Grid(), kind=upsampling, dtype=dtype, param_dtype=param_dtype)
 
     def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
-        _check_features("UNetDecoder", features, self.levels)
+        _check_features("UNetDecoder", features, self.levels, size)
         x = features[self.levels[0]]
         for name, up, block in zip(self.levels[1:], self.ups, self.blocks, strict=True):
             skip = features[name]
@@ -181,11 +187,11 @@ class FPNHead(nnx.Module):
         self.downs = nnx.List([AlignedUpsample(width, a, b) for a, b in zip(grids, grids[1:], strict=False)])
         self.merges = nnx.List([AlignedUpsample(width, grid, grids[-1]) for grid in grids[:-1]])
         self.score = Conv(width, classes, (1, 1), **options)
-        self.last = AlignedUpsample(classes, grids[-1], Grid(), kind=upsampling, param_dtype=param_dtype)
+        self.last = AlignedUpsample(classes, grids[-1], Grid(), kind=upsampling, dtype=dtype, param_dtype=param_dtype)
 
     def __call__(self, features: Features, size: Size) -> jax.Array:
         """Logits at `size` = (H, W) of the image."""
-        _check_features("FPNHead", features, self.levels)
+        _check_features("FPNHead", features, self.levels, size)
         pyramid: list[jax.Array] = []
         for index, name in enumerate(self.levels):
             lateral = self.laterals[index](features[name])
@@ -216,9 +222,10 @@ class _Block(nnx.Module):
         self.norms = nnx.List([nnx.GroupNorm(outer, num_groups=groups, **options) for _ in range(2)])
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        y = x.reshape(-1, *x.shape[-3:])  # nnx.GroupNorm takes one batch axis, no more and no less
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = nnx.relu(norm(conv(x)))
-        return x
+            y = nnx.relu(norm(conv(y)))
+        return y.reshape(*x.shape[:-1], -1)
 
 
 def _size(x: jax.Array) -> Size:
@@ -237,8 +244,14 @@ def _check_levels(head: str, features: Mapping[str, Feature], levels: Sequence[s
                                    expected="spacings that do not grow", fix="reverse levels"))
 
 
-def _check_features(head: str, features: Features, levels: Sequence[str]) -> None:
+def _check_features(head: str, features: Features, levels: Sequence[str], size: Size) -> None:
+    image_size(size, head)
     missing = [name for name in levels if name not in features]
     if missing:
         raise ShapeError(complaint(head, "the backbone did not give these feature maps", got=f"{sorted(features)}",
                                    expected=f"also {missing}", fix="name the levels the backbone returns"))
+    flat = [name for name in levels if jnp.ndim(features[name]) < 3]
+    if flat:
+        raise ShapeError(complaint(head, "a feature map has too few axes",
+                                   got=", ".join(f"{name} of shape {jnp.shape(features[name])}" for name in flat),
+                                   expected="(*batch, h, w, channels)", fix="keep the space axes of the backbone"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -88,13 +88,42 @@ def promoted(layer: Affine, inputs: Any, operator: str) -> tuple[Any, Any, Any]:
 def affine(layer: Affine, inputs: Any, operator: str) -> jax.Array:
     """A x + b on x of shape `(*batch, *space, features)`."""
     x, kernel, bias = promoted(layer, inputs, operator)
-    y = layer.operator(kernel)(x)
-    return y if bias is None else y + bias
+    return biased(layer.operator(kernel)(x), bias)
+
+
+def biased(y: jax.Array, bias: Any) -> jax.Array:
+    """y + b over the last axis, b of y's rank first: `jax.numpy_rank_promotion` may forbid what broadcasting does."""
+    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
 
 
 def linear_part(layer: Affine, space: Space, operator: str) -> LinearMap:
     """A bound to `space`, a Cast in front where the layer computes in another dtype."""
     x, kernel, _ = promoted(layer, jnp.zeros((), space.dtype), operator)
-    inner = Space.array(space.shape, x.dtype)
-    a = layer.operator(kernel).on(inner)
-    return a if inner == space else a @ Cast(inner, space)
+    return cast_first(layer.operator(kernel), Space.array(space.shape, x.dtype), space)
+
+
+def by_entry(call: Callable[..., jax.Array], ndim: int, *arrays: jax.Array) -> jax.Array:
+    """call(*arrays), entry by entry (`vmap`) where batch axes have symbols for sizes (`jax.export`).
+
+    A map whose arrays have batch axes of their own is bound to them, and a binding needs numbers.
+    """
+    shape = arrays[0].shape
+    if not all(isinstance(n, int) for n in shape):
+        for _ in shape[: -ndim - 1]:
+            call = jax.vmap(call)
+    return call(*arrays)
+
+
+def cast_first(a: LinearMap, inner: Space, space: Space) -> LinearMap:
+    """A on `space`, computed on `inner`: the same shapes in the dtypes of the layer."""
+    bound = a.on(inner)
+    return bound if inner == space else bound @ Cast(inner, space)
+
+
+def floating(param_dtype: Any, operator: str) -> Any:
+    """`param_dtype`, which must be able to hold taps that are not whole numbers."""
+    if not jnp.issubdtype(param_dtype, jnp.inexact):
+        raise TypeError(complaint(operator, "parameters are trained, so they are not integers",
+                                  got=f"param_dtype={jnp.dtype(param_dtype)}", expected="a float or complex dtype",
+                                  fix="param_dtype=jnp.float32"))
+    return param_dtype

@@ -16,6 +16,8 @@ from deconvjax.ops.arguments import integer, integers, is_pair, length
 
 Widths = tuple[tuple[int, int], ...]
 
+_ANY_CASE = ("SAME", "SAME_LOWER", "VALID")  # as jax.lax reads them
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -48,7 +50,7 @@ def conv(padding: Any, taps: Sequence[int], rates: tuple[Rate, ...], operator: s
     >>> conv("CAUSAL", (3,), (Rate(),), "Conv").rates[0].lo
     2
     """
-    name = _name(padding, ("SAME", "SAME_LOWER", "VALID", "CIRCULAR", "REFLECT", "CAUSAL"), operator)
+    name = _name(padding, ("SAME", "SAME_LOWER", "VALID", "CIRCULAR", "REFLECT", "CAUSAL"), operator, _ANY_CASE)
     if name in ("CIRCULAR", "REFLECT"):
         # The period of a stuffed signal counts its trailing zeros; a reflection turns at its last sample.
         tail = [r.up - 1 if name == "CIRCULAR" else 0 for r in rates]
@@ -72,12 +74,15 @@ def conv_transpose(
     >>> conv_transpose("SAME", (4,), (Rate(up=2),), False, "ConvTranspose").rates[0]
     Rate(up=2, down=1, dilation=1, lo=2, hi=2, same='', size=None)
     """
-    name = _name(padding, ("SAME", "SAME_LOWER", "VALID", "CIRCULAR", "CAUSAL"), operator)
+    plain = () if any(r.up > 1 for r in rates) else tuple(map(str.lower, _ANY_CASE))
+    name = _name(padding, ("SAME", "SAME_LOWER", "VALID", "CIRCULAR", "CAUSAL"), operator, plain)
     if name == "CIRCULAR":
         return _circular(taps, rates, exact)
     if name == "CAUSAL":
         _one_axis(taps, operator)
-    if name:
+    if name in plain:
+        pads = tuple(_plain(name, n) for n in taps)
+    elif name:
         pads = tuple(_named(name, n, r.up, exact) for n, r in zip(taps, rates, strict=True))
     else:
         pads = pads_of(padding, len(taps), operator)
@@ -122,6 +127,13 @@ def _named(name: str, taps: int, stride: int, exact: bool) -> tuple[int, int]:
     return lo, total - lo
 
 
+def _plain(name: str, taps: int) -> tuple[int, int]:
+    """Pads of an ordinary convolution, which Flax's transposed one is at stride 1 where the name is not upper case."""
+    total = 0 if name == "valid" else taps - 1
+    hi = total // 2 if name == "same_lower" else total - total // 2
+    return total - hi, hi
+
+
 def _circular(taps: Sequence[int], rates: tuple[Rate, ...], exact: bool) -> Geometry:
     widths, bound = [], []
     for n, rate in zip(taps, rates, strict=True):
@@ -136,13 +148,15 @@ def _circular(taps: Sequence[int], rates: tuple[Rate, ...], exact: bool) -> Geom
     return Geometry(tuple(bound), "wrap", tuple(widths))
 
 
-def _name(padding: Any, names: tuple[str, ...], operator: str) -> str:
-    """The name of a rule, or "" for ints and pairs."""
+def _name(padding: Any, names: tuple[str, ...], operator: str, loose: tuple[str, ...]) -> str:
+    """The name of a rule: one of `names`, or one of `loose` in any other spelling; "" for ints and pairs."""
     if not isinstance(padding, str):
         return ""
     if padding in names:
         return padding
-    # jax.lax reads 'same' and 'SAME' differently in transposed convolutions, so spelling is not forgiven here.
+    for name in loose:
+        if padding.upper() == name.upper():
+            return name
     raise ValueError(complaint(operator, "unknown padding", got=repr(padding),
                                expected=f"{', '.join(map(repr, names))}, an int, or (lo, hi) pairs",
                                fix=f"write {padding.upper()!r}" if padding.upper() in names else "name one of these"))

@@ -15,8 +15,8 @@ from deconvjax.axis import Rate
 from deconvjax.errors import ShapeError, complaint
 from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import MODES, Extend
-from deconvjax.nn.machinery import Ints
-from deconvjax.ops.arguments import integers, length, one_of
+from deconvjax.nn.machinery import Ints, by_entry
+from deconvjax.ops.arguments import integer, integers, length, one_of, pairs
 from deconvjax.ops.pool import max_pool_switches, unpool
 from deconvjax.space import Space
 
@@ -54,6 +54,12 @@ class MaxPool(nnx.Module):
         self.window = _sizes(window, "MaxPool")
         self.strides = integers(self.window if strides is None else strides, len(self.window), "MaxPool", "strides", 1)
         self.dilation = integers(dilation, len(self.window), "MaxPool", "dilation", 1)
+        if isinstance(padding, str):
+            one_of(padding, ("VALID", "SAME", "SAME_LOWER"), "MaxPool", "padding", ", an int, or (lo, hi) pairs")
+        elif length(padding) is None:
+            integer(padding, "MaxPool", "padding", 0)
+        else:
+            pairs(padding, len(self.window), "MaxPool", "padding")
         self.padding = padding
 
     def __call__(self, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -98,15 +104,20 @@ class MaxUnpool(nnx.Module):
         self, inputs: jax.Array, switches: jax.Array, output_shape: Sequence[int] | None = None
     ) -> jax.Array:
         """`(*batch, *space, channels)` and its switches to `(*batch, *output_shape, channels)`."""
-        if jnp.shape(inputs) != jnp.shape(switches):
+        inputs, switches = jnp.asarray(inputs), jnp.asarray(switches)
+        if inputs.ndim <= len(self.window):
+            raise ShapeError(complaint("MaxUnpool", "the input has too few axes", got=f"shape {inputs.shape}",
+                                       expected=f"(*batch, {len(self.window)} space axes, channels)",
+                                       fix="add the channel axis with x[..., None]"))
+        if inputs.shape != switches.shape:
             raise ShapeError(complaint("MaxUnpool", "each value needs its switch",
-                                       got=f"inputs {jnp.shape(inputs)}, switches {jnp.shape(switches)}",
+                                       got=f"inputs {inputs.shape}, switches {switches.shape}",
                                        expected="equal shapes", fix="use the switches of the pooling of this input"))
         if output_shape is None:
-            space = jnp.shape(inputs)[-1 - len(self.window): -1]
+            space = inputs.shape[-1 - len(self.window): -1]
             output_shape = tuple((n - 1) * s + k - 2 * p for n, s, k, p in
                                  zip(space, self.strides, self.window, self.padding, strict=True))
-        return unpool(switches, output_shape)(inputs)
+        return by_entry(lambda x, switches: unpool(switches, output_shape)(x), len(self.window), inputs, switches)
 
 
 class BlurPool(nnx.Module):
@@ -143,7 +154,7 @@ class BlurPool(nnx.Module):
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Blur and subsample each channel."""
-        return self.operator()(inputs)
+        return self.operator()(jnp.asarray(inputs))
 
     def operator(self) -> LinearMap:
         """The unbound map."""

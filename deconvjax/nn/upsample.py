@@ -18,7 +18,7 @@ from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
 from deconvjax.nn.carafe import scales
 from deconvjax.nn.conv import Conv
-from deconvjax.nn.machinery import Ints, affine, linear_part, promoted
+from deconvjax.nn.machinery import Ints, affine, biased, cast_first, floating, linear_part, promoted
 from deconvjax.ops.arguments import integer, integers, one_of
 from deconvjax.ops.resize import resize
 from deconvjax.space import Space
@@ -98,7 +98,7 @@ class Upsample(nnx.Module):
         n = integer(features, "Upsample", "features", 1)
         taps = _TAPS[method](self.scale)
         place = np.eye(n) if mixing else np.ones((1, n))
-        self.kernel = nnx.Param(jnp.asarray(taps[..., None, None] * place, param_dtype))
+        self.kernel = nnx.Param(jnp.asarray(taps[..., None, None] * place, floating(param_dtype, "Upsample")))
         self.kernel_shape = self.kernel.shape
         if use_bias:
             self.bias = nnx.Param(jnp.zeros((n,), param_dtype))
@@ -123,7 +123,9 @@ class Upsample(nnx.Module):
 
     def linear_part(self, space: Space) -> LinearMap:
         """A on `space`, with the layer's present kernel."""
-        return linear_part(self, space, "Upsample") if self.learnable else self._fixed().on(space)
+        if self.learnable:
+            return linear_part(self, space, "Upsample")
+        return cast_first(self._fixed(), Space.array(space.shape, self.dtype or space.dtype), space)
 
     def _fixed(self) -> LinearMap:
         return resize(self.scale, self.method, border=self.border, axes=self._axes())
@@ -174,8 +176,7 @@ class ResizeConv(nnx.Module):
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """`(*batch, *space, in_features)` to `(*batch, *space*scale, out_features)` (SAME)."""
         x, kernel, bias = promoted(self.conv, inputs, "ResizeConv")
-        y = self.operator(kernel)(x)
-        return y if bias is None else y + bias
+        return biased(self.operator(kernel)(x), bias)
 
     def operator(self, kernel: Any) -> LinearMap:
         """The unbound map x -> A x for these kernel values."""
@@ -183,8 +184,8 @@ class ResizeConv(nnx.Module):
 
     def linear_part(self, space: Space) -> LinearMap:
         """A on `space`, with the layer's present kernel."""
-        wide = self._fixed().on(space)
-        return self.conv.linear_part(wide._codomain()) @ wide
+        x, kernel, _ = promoted(self.conv, jnp.zeros((), space.dtype), "ResizeConv")
+        return cast_first(self.operator(kernel), Space.array(space.shape, x.dtype), space)
 
     def _fixed(self) -> LinearMap:
         axes = tuple(range(-len(self.scale) - 1, -1))

@@ -77,6 +77,29 @@ def test_as_map_refuses_what_is_not_linear():
         nn.as_map(nn.Conv(2, 2, 3, **OPTIONS), (5, 3))
 
 
+@pytest.mark.parametrize("layer", [
+    nn.from_map(dj.convolve([0.3, 0.5, 0.2]), dtype=jnp.bfloat16),
+    nn.from_map(dj.convolve([0.3, 0.5, 0.2]).on((8,)), dtype=jnp.bfloat16),
+    nn.Upsample((2,), dtype=jnp.bfloat16),
+    nn.ResizeConv(1, 2, 3, 2, dtype=jnp.bfloat16, kernel_init=numbers, rngs=RNGS),
+])
+def test_maps_and_fixed_layers_have_a_dtype_too(layer):
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 1)), jnp.float32)
+    x = x if hasattr(layer, "scale") else x[:, 0]
+    a = nn.as_map(layer, x)
+    assert a.codomain.dtype == layer(x).dtype == jnp.bfloat16 and a.T.codomain.dtype == jnp.float32
+    assert (a(x) == layer(x)).all()
+
+
+@pytest.mark.parametrize("build", [lambda: nnx.BatchNorm(2, rngs=RNGS), lambda: nnx.Dropout(0.5, rngs=nnx.Rngs(0))])
+def test_as_map_says_to_stop_training(build):
+    model = nnx.Sequential(nn.Conv(2, 2, 1, kernel_init=numbers, rngs=RNGS), build())
+    with pytest.raises(NotLinearError, match=r"a call changes the layer.*Fix: model.eval\(\) first"):
+        nn.as_map(model, (5, 2))
+    model.eval()
+    assert nn.as_map(model, (5, 2)).codomain.shape == (5, 2)
+
+
 def test_from_map_is_the_map_until_trained():
     taps = np.array([0.25, 0.5, 0.25])
     a = dj.convolve(taps) @ dj.upsample(2)
@@ -131,4 +154,6 @@ def test_from_map_refusals():
         nn.from_map(lambda x: x)
     with pytest.raises(UnboundError, match="length of the bias"):
         nn.from_map(dj.convolve([0.5, 0.5]), use_bias=True)
+    with pytest.raises(TypeError, match="from_map: parameters are trained, so they are not integers"):
+        nn.from_map(dj.convolve([0.5, 0.5]), param_dtype=int)
     assert nn.from_map(dj.convolve([0.5, 0.5]), use_bias=True, features=3).bias.shape == (3,)

@@ -135,6 +135,20 @@ def test_borders_that_flax_builds_from_several_operations(kind, flax_kind):
                               for name in names for k, s, d, n in grid])
 
 
+@pytest.mark.parametrize(("kind", "flax_kind"), PAIRS)
+def test_the_spellings_that_flax_accepts(kind, flax_kind):
+    """'same' is not 'SAME' in Flax's transposed convolution: there it pads as a convolution does, at stride 1 only."""
+    cases = [((k,), {"padding": name, "kernel_dilation": d}, (6,))
+             for name in ("same", "Same_lower", "valid") for k, d in ((4, 1), (2, 3))]
+    cases = [(*case[:1], {**case[1], **more}, case[2]) for case in cases for more in (
+        [{"strides": 2}] if kind is nn.Conv else [{"transpose_kernel": False}, {"transpose_kernel": True}])]
+    assert compare(kind, flax_kind, cases) == len(cases)
+    for name in ("circular", "reflect", "causal"):  # refused by both, not reinterpreted
+        for layer in (kind, flax_kind):
+            with pytest.raises((ValueError, RuntimeError), match="(?i)padding"):
+                nnx.eval_shape(layer(4, 6, (3,), padding=name, kernel_init=numbers, rngs=RNGS), data(2, 6, 4))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 27))
 @pytest.mark.parametrize(("kind", "flax_kind"), PAIRS)

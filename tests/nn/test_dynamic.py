@@ -178,6 +178,7 @@ BAD = [
     (lambda: nn.Carafe(4, 2, groups=3, **F64), ShapeError, "groups must divide"),
     (lambda: nn.Carafe(4, 0, **F64), ValueError, "scale must be positive"),
     (lambda: noisy(nn.Carafe, 4, 2)(jnp.ones((4, 4, 3))), ShapeError, "expected 4 channels"),
+    (lambda: noisy(nn.Carafe, 4, 2)(jnp.ones((2, 4, 4, 4)), jnp.ones((1, 4, 4, 4))), ShapeError, "different grids"),
     (lambda: nn.ConvexUpsample(4, ()), ShapeError, "scale is empty"),
     (lambda: noisy(nn.ConvexUpsample, 4, hidden=2)(jnp.ones((4, 4, 2)), jnp.ones((4, 5, 4))), ShapeError,
      "different grids"),

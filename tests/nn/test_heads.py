@@ -190,3 +190,58 @@ def test_refusals():
         UNetDecoder(features(), 6, levels=("c", "b"), widths=(8, 8), rngs=nnx.Rngs(0))
     with pytest.raises(ShapeError, match="did not give these feature maps"):
         HEADS["fcn"]("fixed")({"c": jnp.zeros((1, 3, 3, 5))}, (17, 23))
+    with pytest.raises(ValueError, match="scales name levels of the head.*pool9"):
+        FCNHead(features(), 6, levels=("c",), scales={"pool9": 0.1}, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="channels must be positive"):
+        AlignedUpsample(0, Grid(Fraction(2)), Grid())
+    with pytest.raises(TypeError, match="AlignedUpsample: parameters are trained"):
+        AlignedUpsample(2, Grid(Fraction(2)), Grid(), kind="dense", param_dtype=int)
+    with pytest.raises(ShapeError, match="AlignedUpsample: the input has too few axes"):
+        AlignedUpsample(2, Grid(Fraction(2)), Grid())(jnp.ones(2), (4, 4))
+    for build in HEADS.values():
+        with pytest.raises(ShapeError, match=r"Head|Decoder: size is that of the image; got 12, expected \(H, W\)"):
+            build("fixed")(pyramid(17, 23), 12)
+        with pytest.raises(ShapeError, match=r"too few axes; got b of shape \(4,\)"):
+            build("fixed")({**pyramid(17, 23), "b": jnp.ones(4)}, (17, 23))
+
+
+def test_a_unet_treats_every_image_by_itself():
+    """No batch axis, one or two: Flax's group normalisation knows one only, so it is given one here."""
+    block = nnx.eval_shape(lambda: HEADS["unet"]("fixed")).blocks[0]
+    rng = np.random.default_rng(0)
+    nnx.update(block, jax.tree.map(lambda p: jnp.asarray(rng.normal(size=p.shape)), nnx.state(block)))
+    x = jnp.asarray(rng.normal(size=(2, 2, 4, 4, 9)))
+
+    @nnx.jit
+    def run(block, x):
+        want = x.reshape(4, 4, 4, 9)
+        for conv, norm in zip(block.convs, block.norms, strict=True):
+            want = jax.nn.relu(norm(conv(want)))
+        return block(x), block(x[1, 0]), want
+
+    two, none, want = run(block, x)
+    assert_close(two, want.reshape(2, 2, 4, 4, 8), units=32)
+    assert_close(none, want[2], units=32)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_graphdef_can_be_a_static_argument(name):
+    ours, theirs = (nnx.graphdef(nnx.eval_shape(lambda: HEADS[name]("dense"))) for _ in range(2))
+    assert hash(ours) == hash(theirs) and ours == theirs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_heads_compute_in_their_dtype(kind):
+    for build in (FCNHead, UNetDecoder, FPNHead):
+        options = {"widths": (8, 8)} if build is UNetDecoder else {}
+        head = nnx.eval_shape(lambda build=build, options=options: build(
+            features(), 6, levels=("c", "b", "a"), upsampling=kind, dtype=jnp.bfloat16, rngs=nnx.Rngs(0), **options))
+        x = {name: a.astype(jnp.bfloat16) for name, a in pyramid(17, 23).items()}
+        assert nnx.eval_shape(lambda head, x: head(x, (17, 23)), head, x).dtype == jnp.bfloat16
+
+
+def test_the_scales_of_levels():
+    head = FCNHead(features(), 6, levels=("b",), scales={"b": 0.5}, rngs=nnx.Rngs(0))
+    head.scores[0].kernel[...] = jnp.ones((1, 1, 4, 6), jnp.float32)
+    x = {"b": jnp.ones((1, 1, 1, 4), jnp.float32)}
+    assert_close(head(x, (2, 2)), np.full((1, 2, 2, 6), 2.0, np.float32))  # four channels, halved; constants stay

@@ -155,6 +155,11 @@ LAYERS = [
     (lambda: nn.MaxPool(2)(jnp.ones((1, 1, 4, 3))), ShapeError, "nothing would come out"),
     (lambda: nn.MaxUnpool(2)(jnp.ones((2, 2, 3)), jnp.zeros((2, 2, 1), int)), ShapeError, "needs its switch"),
     (lambda: nn.MaxUnpool(2)(jnp.ones((2, 2, 1)), jnp.full((2, 2, 1), 99)), ValueError, "outside output_shape"),
+    (lambda: nn.MaxUnpool(2)(jnp.ones((2,)), jnp.zeros((2,), int)), ShapeError, "too few axes"),
+    (lambda: nn.MaxPool(2, padding="same"), ValueError, "MaxPool: unknown padding"),
+    (lambda: nn.MaxPool(2, padding=1.5), TypeError, "MaxPool: padding must be an integer"),
+    (lambda: nn.MaxPool(2, padding=((1, 1),)), ShapeError, "MaxPool: cannot read padding"),
+    (lambda: nn.Upsample(2, learnable=True, features=3, param_dtype=int), TypeError, "parameters are trained"),
 ]
 
 
@@ -182,3 +187,22 @@ def test_every_layer_takes_any_batch():
 
 def test_filters_behind_the_layers():
     assert nn.Upsample(4, learnable=True, features=1).kernel.shape[:2] == filters.bilinear(4, ndim=2).shape
+
+
+def test_lists_are_arrays_as_in_flax():
+    x = [[[[1.0], [3.0]], [[5.0], [7.0]]]]
+    assert_close(nn.BlurPool(2, 2, border="zero")(x), np.full((1, 1, 1, 1), 4.0))
+    assert_close(nn.MaxUnpool(2)([[[7.0]]], [[[3]]]), np.array([[[0.0], [0.0]], [[0.0], [7.0]]]))
+
+
+def test_rank_promotion_may_be_forbidden():
+    """As Flax's layers do: the bias is given the rank of what it is added to."""
+    def run(x):
+        rngs = nnx.Rngs(0)
+        layers = [nn.Conv(4, 3, (3, 3), rngs=rngs), nn.ConvTranspose(4, 3, (4, 4), 2, rngs=rngs),
+                  nn.Upsample(2, learnable=True, features=4, use_bias=True), nn.DySample(4, rngs=rngs),
+                  nn.from_map(dj.convolve([[0.5, 0.5]], axes=(-3, -2)), use_bias=True, features=4)]
+        return [layer(x) for layer in layers]
+
+    with jax.numpy_rank_promotion("raise"):
+        assert len(nnx.eval_shape(run, jnp.ones((2, 4, 4, 4), jnp.float32))) == 5

@@ -82,7 +82,62 @@ def test_swap_leaves_alone_what_would_change():
     shifted = nnx.ConvTranspose(2, 2, (3,), 3, padding="CIRCULAR", transpose_kernel=True, rngs=rngs)
     model = nn.swap(nnx.Sequential(shifted, Mine(2, 2, (3,), rngs=rngs), nnx.Linear(2, 2, rngs=rngs)))
     assert [type(layer) for layer in model.layers] == [nnx.ConvTranspose, Mine, nnx.Linear]
+    lower = nnx.ConvTranspose(2, 2, (4,), padding="SAME_LOWER", transpose_kernel=True, rngs=rngs)
+    assert nn.swap(lower) is lower  # ours is the exact transpose, Flax's is moved by one sample
     alone = nnx.Conv(2, 3, (3,), mask=np.tril(np.ones((3, 2, 3))), use_bias=False, rngs=rngs)
     x = np.ones((1, 5, 2), np.float32)
     assert type(nn.swap(alone)) is nn.Conv
     assert_close(nn.swap(alone)(x), alone(x), units=32)
+
+
+def test_swap_finds_layers_in_containers():
+    rngs = nnx.Rngs(0)
+
+    def layer():
+        return nnx.Conv(2, 2, (1,), rngs=rngs)
+
+    class Part(nnx.Pytree):
+        def __init__(self):
+            self.inner = layer()
+
+    class Model(nnx.Module):
+        def __init__(self):
+            self.listed = nnx.data([layer(), "words", None])
+            self.tupled = nnx.data((layer(), [Part()]))
+            self.named = nnx.data({"a": {"b": (layer(),)}})
+            self.modules = nnx.Dict(a=nnx.List([layer()]))
+            self.again = self.listed[0]
+            self.sizes = (1, 2)
+
+    model = Model()
+    before = nnx.state(model)
+    nn.swap(model)
+    kinds = [type(node) for _, node in nnx.iter_graph(model)]
+    assert nnx.Conv not in kinds and kinds.count(nn.Conv) == 5
+    assert model.again is model.listed[0] and model.listed[1:] == ["words", None] and model.sizes == (1, 2)
+    assert all(a is b for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.state(model)), strict=True))
+
+
+def test_swap_takes_a_model_of_shapes():
+    def build():
+        options = {"kernel_init": lambda _, shape, dtype: jnp.asarray(np.arange(np.prod(shape)).reshape(shape), dtype),
+                   "rngs": nnx.Rngs(0)}
+        return nnx.Sequential(nnx.Conv(2, 3, (3,), **options), nnx.ConvTranspose(3, 2, (4,), 2, **options))
+
+    model = nn.swap(nnx.eval_shape(build))
+    assert [type(layer) for layer in model.layers] == [nn.Conv, nn.ConvTranspose]
+    nnx.update(model, nnx.state(build()))
+    x = np.random.default_rng(0).standard_normal((1, 6, 2))
+    got, want = nnx.jit(lambda models, x: [m(x) for m in models])((model, build()), x)
+    assert_close(got, want, units=32)
+
+
+def test_swap_refuses_before_it_changes():
+    rngs = nnx.Rngs(0)
+    model = nnx.List([nnx.Conv(2, 2, (3,), rngs=rngs), nnx.Conv(2, 2, (3,), padding="MIRROR", rngs=rngs)])
+    with pytest.raises(ValueError, match="unknown padding"):
+        nn.swap(model)
+    assert [type(layer) for layer in model] == [nnx.Conv, nnx.Conv]
+    for wrong in ([model[0]], "hello", nnx.Conv):
+        with pytest.raises(TypeError, match="swap: it replaces the layers of a module"):
+            nn.swap(wrong)
