@@ -37,17 +37,20 @@ class Point:
     stride: int
     groups: int | None = 1
     dtype: str = "float32"
+    dilation: int = 1
 
     @property
     def name(self) -> str:
         """Readable."""
         size = "x".join(map(str, (self.batch, *self.size)))
-        return f"{size} {self.cin}->{self.cout} k{self.window} s{self.stride} g{self.groups} {self.dtype}"
+        spread = f" d{self.dilation}" if self.dilation > 1 else ""
+        return f"{size} {self.cin}->{self.cout} k{self.window}{spread} s{self.stride} g{self.groups} {self.dtype}"
 
     def problems(self) -> list[Problem]:
         """F, T and W, normalised."""
-        total = max(self.window - self.stride, 0)
-        axes = tuple(Axis(n, self.window, 1, 1, self.stride, total // 2, total - total // 2) for n in self.size)
+        total = max(self.dilation * (self.window - 1) + 1 - self.stride, 0)
+        pads = total // 2, total - total // 2
+        axes = tuple(Axis(n, self.window, self.dilation, 1, self.stride, *pads) for n in self.size)
         spec = Spec(axes, self.groups).normal
         number = np.dtype(self.dtype)
         return [
@@ -73,6 +76,10 @@ def grid() -> list[Point]:
     for cin, cout, window in ((64, 1, 3), (64, 3, 3), (64, 21, 3), (3, 64, 1)):  # heads and first layers
         points += [Point(2, (64, 64), cin, cout, window, 1), Point(2, (64, 64), cout, cin, window + 1, 2)]
     points.append(Point(1, (24, 24, 24), 1, 32, 3, 2))
+    for size, window, stride in ((14, 3, 2), (16, 4, 2), (7, 3, 1)):  # more numbers in the taps than in x and y
+        points.append(Point(2, (size, size), 256, 512, window, stride))
+    for window, dilation in ((7, 1), (11, 5), (3, 512)):  # vocoders and WaveNet
+        points.append(Point(2, (8192,), 32, 48, window, 1, dilation=dilation))
     for window in (9, 33, 129, 1025):
         points.append(Point(1, (200_000,), 1, 1, window, 1, None))
         points.append(Point(1, (20_000,), 32, 32, window, 1, None))

@@ -28,7 +28,7 @@ from deconvjax.axis import Axis
 from deconvjax.engine import banded, col2im, convolution, onednn
 from deconvjax.engine.comb import Comb, comb
 from deconvjax.engine.images import by_images
-from deconvjax.engine.layout import Widths, comb_taps, cropped, fit, joined, per_channel, runs
+from deconvjax.engine.layout import Widths, comb_taps, cropped, fit, joined, per_channel, runs, transposed_taps
 from deconvjax.engine.rows import by_channel
 from deconvjax.engine.spec import Spec
 
@@ -81,6 +81,14 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     return _interleaved(x, taps, combs)
 
 
+def turned(x: Array, taps: Array, spec: Spec) -> Array:
+    """F on the taps of spec.T as they lie: oneDNN exchanges their channels as it reads them."""
+    combs = _combs(spec, x.shape[-1])
+    if spec.groups != 1 or _places(combs) > MOST or col2im.cheaper(spec, x.shape[-1], taps.shape[-2]):
+        return stage(x, transposed_taps(taps, spec.T), spec)
+    return _interleaved(x, lax.rev(taps, tuple(range(len(combs)))), combs, turned=True)
+
+
 def _combs(spec: Spec, cin: int) -> list[Comb]:
     """Combs without a skip where a wider window costs less than cropping the result."""
     narrow, wide = ([comb(a, aligned) for a in spec.axes] for aligned in (False, True))
@@ -98,9 +106,9 @@ def _depthwise(x: Array, taps: Array, spec: Spec) -> Array:
     return _interleaved(x, taps, combs, groups=x.shape[-1]).reshape(x.shape[0], *spec.out, -1)
 
 
-def _interleaved(x: Array, taps: Array, combs: list[Comb], groups: int = 1) -> Array:
-    """F whose combs are interleaved by the convolution itself."""
-    last = len(combs) - 1
+def _interleaved(x: Array, taps: Array, combs: list[Comb], groups: int = 1, turned: bool = False) -> Array:
+    """F whose combs are interleaved by the convolution itself; `turned` taps are (*window, out, in)."""
+    last, cout = len(combs) - 1, taps.shape[-2 if turned else -1]
     kernel = comb_taps(taps, combs)  # (width, phases)*, in, out
     places: list[tuple[int, int, int, tuple[int, int], int]] = []  # size, window, stride, pads, dilation
     for i, c in enumerate(combs):
@@ -109,9 +117,12 @@ def _interleaved(x: Array, taps: Array, combs: list[Comb], groups: int = 1) -> A
             places.append((1, c.phases, 1, (c.phases - 1, c.phases - 1), 1))
             kernel = lax.rev(kernel, (2 * i + 1,))  # the first result reads the last slice
     sizes, window, strides, pads, dilation = zip(*places, strict=True)
-    kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1] // groups, -1)
-    z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation, groups)
-    return joined(z.reshape(x.shape[0], *[n for c in combs for n in (c.count, c.phases)], taps.shape[-1]), combs)
+    if turned:
+        kernel = kernel.reshape(*window, -1, x.shape[-1])
+    else:
+        kernel = jnp.swapaxes(kernel, 2 * last + 1, 2 * last + 2).reshape(*window, x.shape[-1] // groups, -1)
+    z = _convolved(x.reshape(x.shape[0], *sizes, x.shape[-1]), kernel, strides, pads, dilation, groups, turned)
+    return joined(z.reshape(x.shape[0], *[n for c in combs for n in (c.count, c.phases)], cout), combs)
 
 
 def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
@@ -127,11 +138,17 @@ def _placed(x: Array, matrix: Array, widths: Widths) -> Array:
 
 
 def _convolved(
-    x: Array, kernel: Array, strides: Sequence[int], pads: Widths, dilation: Sequence[int], groups: int = 1
+    x: Array,
+    kernel: Array,
+    strides: Sequence[int],
+    pads: Widths,
+    dilation: Sequence[int],
+    groups: int = 1,
+    turned: bool = False,
 ) -> Array:
     """The call, for padding of either sign: samples that nothing reads are cropped."""
     x, pads = cropped(x, pads)
-    return onednn.convolution(x, kernel, strides, pads, dilation, groups)
+    return onednn.convolution(x, kernel, strides, pads, dilation, groups, turned)
 
 
 def beside(c: Comb, channels: int) -> bool:

@@ -53,6 +53,7 @@ STAGES: Strategies = {
     "triton": triton.stage,
     "direct": direct.stage,
 }
+TURNED: Strategies = {"library": library.turned}  # F by the taps of spec.T, as they lie
 GRADIENTS: Strategies = {
     "shifted": shifted.taps_gradient,
     "whole": shifted.whole,
@@ -107,19 +108,22 @@ def _highest(precision: Any) -> bool:
     return any(str(p) in HIGHEST for p in (given if isinstance(given, tuple) else (given,)))
 
 
-def stage(x: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Target) -> Array:
-    """F."""
+def stage(
+    x: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Target, straight: Array | None = None
+) -> Array:
+    """F; `straight` are the taps of spec.T, for strategies that read them without their being transposed."""
     cout = x.shape[-1] if spec.scalar else taps.shape[-1]
     if 0 in x.shape or 0 in taps.shape:
         return jnp.zeros((x.shape[0], *spec.out, cout), x.dtype)
     problem = _best(target.problem(spec, "F", x.shape[0], x.shape[-1], cout, x.dtype), strategy)
-    taps = taps.reshape(spec.window) if problem.spec.scalar else taps
-    return _run(STAGES, x, taps, problem, strategy, target)
+    if problem.spec.scalar:
+        taps, straight = taps.reshape(spec.window), None
+    return _run(STAGES, x, taps, problem, strategy, target, straight)
 
 
 def transpose(y: Array, taps: Array, *, spec: Spec, strategy: str | None, target: Target) -> Array:
     """T = F of the transposed spec on transposed taps; the reversal stays in the graph, where cuDNN looks for it."""
-    return stage(y, transposed_taps(taps, spec), spec=spec.T, strategy=strategy, target=target)
+    return stage(y, transposed_taps(taps, spec), spec=spec.T, strategy=strategy, target=target, straight=taps)
 
 
 def taps_gradient(x: Array, y: Array, *, spec: Spec, strategy: str | None, target: Target) -> Array:
@@ -145,11 +149,21 @@ def _best(problem: Problem, strategy: str | None) -> Problem:
     return scalar if strategy is None or rule.feasible(strategy, scalar) else problem
 
 
-def _run(table: Strategies, a: Array, b: Array, problem: Problem, strategy: str | None, target: Target) -> Array:
+def _run(
+    table: Strategies,
+    a: Array,
+    b: Array,
+    problem: Problem,
+    strategy: str | None,
+    target: Target,
+    straight: Array | None = None,
+) -> Array:
     """The strategy named, where it can run the problem, else the rule's; half precision accumulates in float32."""
     name = strategy
     if name is None or not rule.feasible(name, problem):
         name = rule.pick(problem, target.platform)
+    if straight is not None and name in TURNED:
+        table, b = TURNED, straight
     if target.keeps(name, a.dtype):
         return table[name](a, b, problem.spec).astype(a.dtype)
     return table[name](a.astype(jnp.float32), b.astype(jnp.float32), problem.spec).astype(a.dtype)

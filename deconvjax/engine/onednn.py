@@ -70,15 +70,18 @@ def convolution(
     pads: Sequence[tuple[int, int]],
     dilation: Sequence[int],
     groups: int = 1,
+    turned: bool = False,
 ) -> Array:
     """x (B, *size, Cin), kernel (*window, Cin/groups, Cout), pads not negative, one to three axes, float32.
 
+    `turned`: kernel (*window, Cout, Cin), of one group; oneDNN lays a kernel out anew, and reads either order as fast.
     One channel per group: one for one, on two or three axes, not dilated. For others, as for a single input or output
     channel per group, oneDNN falls back on a method that can wait for itself for ever.
     """
     rank = len(strides)
     data = {"batch_dim": 0, "feature_dim": rank + 1, "spatial_dims": list(range(1, rank + 1))}
-    taps = {"input_feature_dim": rank, "output_feature_dim": rank + 1, "spatial_dims": list(range(rank))}
+    read, given = (rank + 1, rank) if turned else (rank, rank + 1)
+    taps = {"input_feature_dim": read, "output_feature_dim": given, "spatial_dims": list(range(rank))}
     window = {
         "strides": list(map(int, strides)),
         "pad_left": [int(lo) for lo, _ in pads],
@@ -97,7 +100,7 @@ def convolution(
         (n + lo + hi - (w - 1) * d - 1) // s + 1
         for n, (lo, hi), w, d, s in zip(x.shape[1:-1], pads, kernel.shape, dilation, strides, strict=False)
     ]
-    return _call("convolution", {"onednn_conv_config": config}, (x.shape[0], *out, kernel.shape[-1]), x, kernel)
+    return _call("convolution", {"onednn_conv_config": config}, (x.shape[0], *out, kernel.shape[given]), x, kernel)
 
 
 def product(a: Array, b: Array) -> Array:

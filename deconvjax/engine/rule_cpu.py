@@ -129,8 +129,26 @@ def tiled(p: Problem) -> bool:
     return len(p.spec.axes) == 1 or p.cin >= 3 or math.prod(p.spec.window) >= 25
 
 
+def outweighs(p: Problem) -> bool:
+    """More numbers in the taps than twice those of x and y: what is copied of these is small beside the result."""
+    taps = math.prod(p.spec.window) * p.cin * p.cout * p.dtype.itemsize
+    return p.groups == 1 and bool(p.spec.axes) and taps >= 2 * p.held
+
+
+def windowed(p: Problem) -> bool:
+    """Long or wide windows along one axis, of enough channels: XLA's own convolution by y copies none of them."""
+    if len(p.spec.axes) != 1 or p.groups != 1 or p.dtype != np.float32 or min(p.cin, p.cout) < 16:
+        return False
+    c = comb(p.spec.axes[0])
+    return c.step == 1 and (p.spec.window[0] >= 6 or blocks.touched(c) > 64)
+
+
 def _dense_gradient(p: Problem) -> tuple[str, ...]:
     """Products of shifted pieces; the library convolution with y for a window where channels are few or x is small."""
+    if outweighs(p):
+        return ("columns",)
+    if windowed(p):
+        return ("direct",)
     combs = [comb(a) for a in p.spec.axes]
     step, near = max((c.step for c in combs), default=1), math.prod(blocks.touched(c) for c in combs)
     held = p.batch * math.prod(p.spec.size) * p.cin * p.dtype.itemsize

@@ -44,6 +44,8 @@ def _mixed(p: Problem) -> tuple[str, ...]:
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
     """One product, or a convolution where its operands would be many times larger than x and y."""
+    if rule_cpu.outweighs(p) or rule_cpu.windowed(p):
+        return ()
     if gram.by_sample(p.spec, p.cin, p.cout):
         return ("gram",)
     combs = [comb(a) for a in p.spec.axes]

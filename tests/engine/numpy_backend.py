@@ -135,8 +135,10 @@ def _static_slice(a, low, high, steps):
     return a[tuple(slice(*cut) for cut in zip(low, high, steps, strict=True))]
 
 
-def _library_convolution(x, k, strides, pads, dilation, groups=1):
+def _library_convolution(x, k, strides, pads, dilation, groups=1, turned=False):
     """What `onednn.convolution` may be asked for, and no more: oneDNN ends the process, or waits, where this fails."""
+    assert groups == 1 or not turned, "a kernel in the other order, of groups"
+    k = k.swapaxes(-1, -2) if turned else k
     assert len(strides) in (1, 2, 3) and min(min(p) for p in pads) >= 0, "padding"
     if groups > 1 and min(k.shape[-2], k.shape[-1] // groups) == 1:
         assert x.shape[-1] == k.shape[-1] == groups and len(strides) > 1 and max(dilation) == 1, "one channel per group"
