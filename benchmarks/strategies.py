@@ -1,4 +1,4 @@
-"""`python -m benchmarks.strategies [--seconds S] [--only TEXT] [--recount]`: every strategy on a grid against the rule.
+"""`python -m benchmarks.strategies [--seconds S] [--only TEXT [--merge]] [--recount]`: every strategy, and the rule.
 
 A row counts as off where the rule's choice takes more than 15 % longer than the fastest strategy. The committed rule
 (`deconvjax.engine.rule`) is to be off on at most a tenth of the grid.
@@ -9,17 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from benchmarks.allocator import keep_memory
 from benchmarks.report import RESULTS, versions
 from benchmarks.runner import paired
 from deconvjax.axis import Axis
 from deconvjax.engine import Spec, onednn, rule
-from deconvjax.engine.lower import GRADIENTS, STAGES
+from deconvjax.engine.layout import transposed_taps
+from deconvjax.engine.lower import GRADIENTS, STAGES, TURNED
 from deconvjax.engine.problem import Problem, normalised
 
 SLACK = 1.15
@@ -87,23 +90,31 @@ def grid() -> list[Point]:
     return points
 
 
-def times(problem: Problem, seconds: float) -> dict[str, float]:
-    """Seconds of every strategy that can run the problem."""
+def times(problem: Problem, kind: str, seconds: float) -> dict[str, float]:
+    """Seconds of every strategy that can run the problem; T, normalised as F, reads the taps of the spec it is of."""
     draw = np.random.default_rng(0)
     spec = problem.spec
     x = jnp.asarray(draw.standard_normal((problem.batch, *spec.size, problem.cin)).astype(problem.dtype))
-    taps = spec.window if spec.scalar else (*spec.window, problem.cin // (spec.groups or 1), problem.cout)
+    cin, cout = (problem.cout, problem.cin) if kind == "T" else (problem.cin, problem.cout)
+    taps = spec.window if spec.scalar else (*spec.window, cin // (spec.groups or 1), cout)
     other = taps if problem.kind == "F" else (problem.batch, *spec.out, problem.cout)
     b = jnp.asarray(draw.standard_normal(other).astype(problem.dtype))
-    table = STAGES if problem.kind == "F" else GRADIENTS
     calls = {}
     for name in rule.candidates(problem):
         if name == "direct" and problem.kind == "W" and spec.groups != 1 and rule.pick(problem, "cpu") != "direct":
             continue  # a naive loop: minutes
-        compiled = jax.jit(lambda x, b, name=name: table[name](x, b, spec)).lower(x, b).compile()
+        compiled = jax.jit(partial(_run, name, kind, spec)).lower(x, b).compile()
         calls[name] = lambda compiled=compiled: jax.block_until_ready(compiled(x, b))
     timing = paired(calls, seconds=seconds)
     return {name: timing.median(name) for name in calls}
+
+
+def _run(name: str, kind: str, spec: Spec, x: Array, b: Array) -> Array:
+    if kind != "T":
+        return (STAGES if kind == "F" else GRADIENTS)[name](x, b, spec)
+    if name in TURNED and not spec.scalar:
+        return TURNED[name](x, b, spec)
+    return STAGES[name](x, transposed_taps(b, spec.T), spec)
 
 
 def judged(kind: str, point: str, problem: Problem, found: dict[str, float]) -> dict:
@@ -119,24 +130,28 @@ def main() -> None:
     """Measure the grid, print the misses."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.strategies", description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.25)
-    parser.add_argument("--only", default="", help="rows that contain this; nothing is written")
+    parser.add_argument("--only", default="", help="rows that contain this; written only with --merge")
+    parser.add_argument("--merge", action="store_true", help="with --only: other rows keep their times")
     parser.add_argument("--recount", action="store_true", help="judge the rule by the times that are there")
     options = parser.parse_args()
     keep_memory()
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_enable_x64", True)
     file = RESULTS / "strategies.json"
-    kept = json.loads(file.read_text()) if options.recount else {"versions": versions(), "records": []}
+    old = options.recount or options.merge
+    kept = json.loads(file.read_text()) if old else {"versions": versions(), "records": []}
     measured = {(r["kind"], r["point"]): r["seconds"] for r in kept["records"]}
     records = []
     for point in grid():
         for kind, problem in zip("FTW", point.problems(), strict=True):
-            if options.only in f"{kind} {point.name}":
-                found = measured[kind, point.name] if options.recount else times(problem, options.seconds)
+            asked = options.only in f"{kind} {point.name}"
+            if asked or options.merge:
+                again = asked and not options.recount
+                found = times(problem, kind, options.seconds) if again else measured[kind, point.name]
                 records.append(judged(kind, point.name, problem, found))
     off = sum(r["off"] for r in records)
     print(f"the rule is off on {off} of {len(records)} ({100 * off / max(len(records), 1):.0f} %)")
-    if not options.only:
+    if options.merge or not options.only:
         RESULTS.mkdir(exist_ok=True)
         file.write_text(json.dumps(kept | {"off": off, "records": records}, indent=1) + "\n")
 

@@ -28,7 +28,7 @@ LANES = 16  # results that one multiplication gives, wanted or not
 MOVED = (100, 45)  # multiply-adds in the time that a number of z takes; where several combs have few results
 HELD = 2.9  # numbers of z over those of x and y: more would be too much memory
 
-Multiply = Callable[[Array, Array, Widths], Array]
+Multiply = Callable[[Array, Widths], Array]
 
 
 def fits(spec: Spec) -> bool:
@@ -62,19 +62,24 @@ def _filled(results: int) -> int:
 
 def stage(x: Array, taps: Array, spec: Spec) -> Array:
     """F."""
+    by = matrix(taps)
 
-    def multiply(x: Array, matrix: Array, widths: Widths) -> Array:
-        return fit(dot(x, matrix, (((x.ndim - 1,), (0,)), ((), ())), spec.precision), widths)
+    def multiply(x: Array, widths: Widths) -> Array:
+        return fit(dot(x, by, (((x.ndim - 1,), (0,)), ((), ())), spec.precision), widths)
 
-    return scattered(x, taps, spec, multiply)
+    return scattered(x, taps.shape[-1], spec, multiply)
 
 
-def scattered(x: Array, taps: Array, spec: Spec, multiply: Multiply) -> Array:
-    """F by whichever product; `multiply(x, matrix, widths)` pads the samples of its result, or crops them."""
-    rank, cout = len(spec.axes), taps.shape[-1]
+def matrix(taps: Array) -> Array:
+    """(*window, Cin, Cout) -> (Cin, window * Cout)."""
+    return jnp.moveaxis(taps, -2, 0).reshape(taps.shape[-2], -1)
+
+
+def scattered(x: Array, cout: int, spec: Spec, multiply: Multiply) -> Array:
+    """F by whichever product: `multiply(x, widths)` is every sample times `matrix`, zeros around or samples cropped."""
+    rank = len(spec.axes)
     combs = [comb(a) for a in spec.axes]
-    matrix = jnp.moveaxis(taps, rank, 0).reshape(x.shape[-1], -1)
-    z = multiply(x, matrix, [c.border for c in combs])
+    z = multiply(x, [c.border for c in combs])
     z = z.reshape(*z.shape[:-1], *spec.window, cout)
     phases = [c.phases for c in combs]
     parts = [_added(z, combs, at) for at in np.ndindex(*phases)]

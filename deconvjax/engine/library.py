@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -74,7 +75,7 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
     if groups is None or groups == channels > 1:
         return _depthwise(x, per_channel(taps, spec, channels) if groups is None else taps, spec)
     if col2im.cheaper(spec, channels, taps.shape[-1]):
-        return col2im.scattered(x, taps, spec, _placed)
+        return col2im.scattered(x, taps.shape[-1], spec, partial(_placed, col2im.matrix(taps)))
     combs = _combs(spec, channels)
     if groups > 1 or _places(combs) > MOST:
         return convolution.polyphase(x, taps, spec, _bordered)
@@ -83,10 +84,14 @@ def stage(x: Array, taps: Array, spec: Spec) -> Array:
 
 def turned(x: Array, taps: Array, spec: Spec) -> Array:
     """F on the taps of spec.T as they lie: oneDNN exchanges their channels as it reads them."""
+    back = lax.rev(taps, tuple(range(len(spec.axes))))
+    if spec.groups == 1 and col2im.cheaper(spec, x.shape[-1], taps.shape[-2]):
+        matrix = back.reshape(-1, x.shape[-1])
+        return col2im.scattered(x, taps.shape[-2], spec, partial(_placed, matrix, turned=True))
     combs = _combs(spec, x.shape[-1])
-    if spec.groups != 1 or _places(combs) > MOST or col2im.cheaper(spec, x.shape[-1], taps.shape[-2]):
+    if spec.groups != 1 or _places(combs) > MOST:
         return stage(x, transposed_taps(taps, spec.T), spec)
-    return _interleaved(x, lax.rev(taps, tuple(range(len(combs)))), combs, turned=True)
+    return _interleaved(x, back, combs, turned=True)
 
 
 def _combs(spec: Spec, cin: int) -> list[Comb]:
@@ -131,10 +136,10 @@ def _bordered(x: Array, kernel: Array, combs: list[Comb], groups: int) -> Array:
     )
 
 
-def _placed(x: Array, matrix: Array, widths: Widths) -> Array:
+def _placed(matrix: Array, x: Array, widths: Widths, turned: bool = False) -> Array:
     """Every sample by a matrix, padded or cropped: a convolution of one tap, whose padding costs nothing."""
     ones = [1] * (x.ndim - 2)
-    return _convolved(x, matrix.reshape(*ones, *matrix.shape), ones, widths, ones)
+    return _convolved(x, matrix.reshape(*ones, *matrix.shape), ones, widths, ones, turned=turned)
 
 
 def _convolved(

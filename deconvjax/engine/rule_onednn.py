@@ -39,7 +39,7 @@ def _mixed(p: Problem) -> tuple[str, ...]:
     inner = p.cin // p.groups
     if width == 1:  # a product, whose combs the call lays out by itself
         return ("library",) if (p.groups == 1 or inner >= 16) and p.cout > 1 and len(combs) < 3 else ()
-    return () if phases >= 16 and inner < 48 else ("library",)
+    return () if phases >= 16 and inner < 32 else ("library",)
 
 
 def _mixed_gradient(p: Problem) -> tuple[str, ...]:
