@@ -137,7 +137,7 @@ def test_half_precision_is_one_rounding_away_from_float32():
 
 
 @pytest.mark.parametrize("tap, dtype", [(300, jnp.uint8), (-1, jnp.uint8), (2**40, jnp.int32), (1e300, jnp.float32),
-                                        (7e4, jnp.float16), (-1e39, jnp.bfloat16)], ids=str)
+                                        (7e4, jnp.float16), (-1e39, jnp.bfloat16), (8, jnp.int4)], ids=str)
 def test_constants_that_the_dtype_does_not_hold_are_refused(tap, dtype):
     """They would wrap, or become infinite; the largest number there is, is taken."""
     space = jax.ShapeDtypeStruct((6,), dtype)
@@ -145,5 +145,5 @@ def test_constants_that_the_dtype_does_not_hold_are_refused(tap, dtype):
         with pytest.raises(TypeError, match=r"does not hold them; got .*expected numbers from .*Fix: widen"):
             a.on(space)
     whole = jnp.issubdtype(dtype, jnp.integer)
-    largest = jnp.iinfo(dtype).max if whole else float(jnp.finfo(dtype).max)
+    largest = int(jnp.iinfo(dtype).max) if whole else float(jnp.finfo(dtype).max)
     assert dj.convolve([1, largest]).on(space).is_bound

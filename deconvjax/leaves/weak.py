@@ -33,10 +33,11 @@ def extremes(values: Any) -> tuple[Any, Any] | None:
 
 def check_held(label: str, argument: str, found: tuple[Any, Any] | None, dtype: Any) -> None:
     """Refuse constants whose `extremes` the dtype cannot hold: they would wrap, or become infinite."""
-    if found is None or dtype.kind not in "iufV":
+    whole = jnp.issubdtype(dtype, jnp.integer)
+    if found is None or not (whole or jnp.issubdtype(dtype, jnp.floating)):
         return
-    kind: Any = jnp.iinfo(dtype) if dtype.kind in "iu" else jnp.finfo(dtype)
-    low, high = (int if dtype.kind in "iu" else float)(kind.min), (int if dtype.kind in "iu" else float)(kind.max)
+    kind: Any = jnp.iinfo(dtype) if whole else jnp.finfo(dtype)
+    low, high = (int(kind.min), int(kind.max)) if whole else (float(kind.min), float(kind.max))
     worst = found[0] if found[0] < low else found[1]
     if worst < low or worst > high:
         raise TypeError(complaint(label, f"{argument} take the dtype of the input, which does not hold them",
