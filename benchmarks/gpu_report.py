@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from benchmarks.report import RESULTS, versions
+from benchmarks.report import RESULTS, load, versions
 from benchmarks.runner import geometric_mean
 
 KEYS = ("row", "mode", "column")
@@ -17,12 +17,6 @@ def line(r: dict) -> str:
     ratios = [f"{p} {r[f'{p}_us'] / r['ours_us']:.2f}x" for p in peers] if "ours_us" in r else []
     text = f"{r['mode']:8s} {r['row']:44s} {r['column']:10s} {r['strategy']:12s} {r.get('ours_us', 0):8.1f} us  "
     return text + "  ".join([*ratios, _ceiling(r), *[f"{n} {t:.1f}" for n, t in r.get("strategies_us", {}).items()]])
-
-
-def read() -> dict:
-    """What is there."""
-    file = RESULTS / "gpu.json"
-    return json.loads(file.read_text()) if file.exists() else {"records": []}
 
 
 def summary(records: list[dict]) -> list[str]:
@@ -91,7 +85,7 @@ def write(records: list[dict], device: str, limits: dict[str, float], merge: boo
     """results/gpu.json and results/gpu.md; `merge` keeps rows that were not measured now."""
     if merge:
         fresh = {tuple(r[k] for k in KEYS): r for r in records}
-        kept = [fresh.pop(tuple(r[k] for k in KEYS), r) for r in read()["records"]]
+        kept = [fresh.pop(tuple(r[k] for k in KEYS), r) for r in load("gpu")["records"]]
         records = [*kept, *fresh.values()]
     RESULTS.mkdir(exist_ok=True)
     body = {"device": device, "versions": versions(), "ceilings": limits, "records": records}

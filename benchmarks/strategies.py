@@ -20,9 +20,7 @@ from benchmarks.allocator import keep_memory
 from benchmarks.report import RESULTS, versions
 from benchmarks.runner import paired
 from deconvjax.axis import Axis
-from deconvjax.engine import Spec, onednn, rule
-from deconvjax.engine.layout import transposed_taps
-from deconvjax.engine.lower import GRADIENTS, STAGES, TURNED
+from deconvjax.engine import Spec, lower, onednn, rule
 from deconvjax.engine.problem import Problem, normalised
 
 SLACK = 1.15
@@ -110,11 +108,10 @@ def times(problem: Problem, kind: str, seconds: float) -> dict[str, float]:
 
 
 def _run(name: str, kind: str, spec: Spec, x: Array, b: Array) -> Array:
-    if kind != "T":
-        return (STAGES if kind == "F" else GRADIENTS)[name](x, b, spec)
-    if name in TURNED and not spec.scalar:
-        return TURNED[name](x, b, spec)
-    return STAGES[name](x, transposed_taps(b, spec.T), spec)
+    """As it is lowered where that strategy is named."""
+    run = {"F": lower.stage, "T": lower.transpose, "W": lower.taps_gradient}[kind]
+    target = lower.Target("cpu", onednn.available())
+    return run(x, b, spec=spec.T if kind == "T" else spec, strategy=name, target=target)
 
 
 def judged(kind: str, point: str, problem: Problem, found: dict[str, float]) -> dict:

@@ -151,6 +151,14 @@ class Space:
         return self.leaves[0]
 
 
+NUMBERS = ("booleans", "integers", "numbers")  # each kind holds those before it
+
+
+def numbers_of(dtype: Any) -> str:
+    """Which of NUMBERS a dtype holds."""
+    return NUMBERS[0 if dtype == jnp.bool_ else 1 if jnp.issubdtype(dtype, jnp.integer) else 2]
+
+
 class _Word(str):
     """A string that shows itself without quotes."""
 

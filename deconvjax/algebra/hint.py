@@ -17,12 +17,8 @@ def binding(a: LinearMap, asked: str) -> str:
 
 def _fitting(a: LinearMap) -> tuple[int, ...] | None:
     """A shape on which `a` can be bound: 64 samples along each axis, and the channels that a kernel in it reads."""
-    parts, channels = [a], [3, 1, 4, 16]
-    while parts:
-        part = parts.pop()
-        parts.extend(part.parts)
-        if getattr(part, "groups", None):
-            channels.insert(0, part.channels[0])  # type: ignore[attr-defined]  # a stage, which stands a floor above
+    kernels = [leaf for leaf in a._leaves() if getattr(leaf, "groups", None)]  # stages, which stand a floor above
+    channels = [*(leaf.channels[0] for leaf in kernels), 3, 1, 4, 16]  # type: ignore[attr-defined]
     for shape in [(64,), (64, 64)] + [(64,) * n + (c,) for c in channels for n in (1, 2, 3)]:
         try:
             a.on(shape)

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from deconvjax.algebra.hint import binding
-from deconvjax.algebra.operands import reciprocal, same_array, scalar, term
+from deconvjax.algebra.operands import misfit, reciprocal, same_array, scalar
 from deconvjax.algebra.upstairs import UPSTAIRS
 from deconvjax.errors import ShapeError, UnboundError, complaint
-from deconvjax.space import Space
+from deconvjax.space import NUMBERS, Space, numbers_of
 
 
 class LinearMap:
@@ -77,6 +77,10 @@ class LinearMap:
     def parts(self) -> tuple[LinearMap, ...]:
         """The maps this one is made of, none for a leaf."""
         return ()
+
+    def _leaves(self) -> list[LinearMap]:
+        """The maps at the bottom; a leaf is its own."""
+        return [leaf for part in self.parts for leaf in part._leaves()] or [self]
 
     # ---- binding --------------------------------------------------------------------------------------------------
     def on(self, domain: Any) -> LinearMap:
@@ -162,9 +166,9 @@ class LinearMap:
         """The transpose: <A x, y> = <x, A.T y> without conjugation; equals `jax.linear_transpose(A, domain)`."""
         space = self._bound_space("T")
         for ours, theirs in zip(space.leaves, self._codomain().leaves, strict=False):
-            whole, given = (_steps(leaf.dtype) for leaf in (ours, theirs))
-            if whole < given and whole < 2:
-                raise TypeError(complaint(f"{self._label()}.T", f"the transpose would have to give {_WHOLE[whole]}",
+            wanted, given = (numbers_of(leaf.dtype) for leaf in (ours, theirs))
+            if NUMBERS.index(wanted) < NUMBERS.index(given):
+                raise TypeError(complaint(f"{self._label()}.T", f"the transpose would have to give {wanted}",
                                           got=f"domain {space}", expected="a float or complex domain",
                                           fix="bind with .on(jax.ShapeDtypeStruct(shape, float))"))
         transposed = self._transpose()
@@ -213,7 +217,11 @@ class LinearMap:
 
     def _operand(self, other: Any, sign: str) -> Any:
         """`other`, a map to add or a scalar to multiply by; TypeError for anything else."""
-        return scalar(other, self._label(), sign) if sign in "*/" else term(other, LinearMap, self._label(), sign)
+        if sign in "*/":
+            return scalar(other, self._label(), sign)
+        if isinstance(other, LinearMap):
+            return other
+        raise misfit(other, self._label(), sign, "a LinearMap")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap):
@@ -281,14 +289,6 @@ class LinearMap:
 
     def _repr_latex_(self) -> str:
         return f"${self._latex()}$"
-
-
-_WHOLE = ("booleans", "integers")
-
-
-def _steps(dtype: Any) -> int:
-    """How far a dtype is from counting in ones: 0 for booleans, 1 for integers, 2 for all others."""
-    return 0 if dtype == jnp.bool_ else 1 if jnp.issubdtype(dtype, jnp.integer) else 2
 
 
 def _complex(leaf: jax.ShapeDtypeStruct) -> bool:

@@ -13,8 +13,6 @@ from jax.core import Tracer
 
 from deconvjax.errors import complaint
 
-_FIX = "write A @ B for a product, c * identity for a number to add, diagonal(values) for an array"
-
 
 def scalar(other: Any, label: str, sign: str) -> Any:
     """`other`, a number; TypeError for anything that no array can hold. Fractions become floats."""
@@ -23,8 +21,15 @@ def scalar(other: Any, label: str, sign: str) -> Any:
     known = isinstance(other, (Number, np.generic)) or (hasattr(other, "ndim") and other.ndim == 0)
     if known and not isinstance(other, Decimal) and _is_held(other):
         return other
-    raise TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=_kind(other),
-                              expected="a scalar", fix=_FIX))
+    raise misfit(other, label, sign, "a scalar")
+
+
+def misfit(other: Any, label: str, sign: str, expected: str) -> TypeError:
+    """What is raised for an operand of another kind."""
+    got = f"{type(other).__name__} of shape {other.shape}" if getattr(other, "shape", ()) else repr(other)
+    return TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=got, expected=expected,
+                               fix="write A @ B for a product, c * identity for a number to add, diagonal(values) for "
+                               "an array"))
 
 
 def _is_held(number: Any) -> bool:
@@ -41,14 +46,6 @@ def reciprocal(number: Any, label: str) -> Any:
     return 1 / number
 
 
-def term(other: Any, kind: type, label: str, sign: str) -> Any:
-    """`other`, a map to add; TypeError for anything else."""
-    if isinstance(other, kind):
-        return other
-    raise TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=_kind(other),
-                              expected="a LinearMap", fix=_FIX))
-
-
 def same_array(ours: Any, theirs: Any) -> bool:
     """Equal shapes, dtypes, weak or not, and numbers; the same object while tracing, where numbers are unknown."""
     if ours is theirs:
@@ -62,7 +59,3 @@ def same_array(ours: Any, theirs: Any) -> bool:
 def _is_weak(array: Any) -> bool:
     """Whether it takes the dtype of what it multiplies."""
     return isinstance(array, (int, float, complex)) or bool(getattr(array, "weak_type", False))
-
-
-def _kind(value: Any) -> str:
-    return f"{type(value).__name__} of shape {value.shape}" if getattr(value, "shape", ()) else repr(value)

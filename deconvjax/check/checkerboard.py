@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -170,7 +169,5 @@ def _middle(shape: tuple[int, ...], where: tuple[int, ...]) -> np.ndarray:
 
 def _space_axes(a: LinearMap, ndim: int) -> tuple[int, ...]:
     """The axes that the leaves of `a` name; all of them where none does."""
-    found: set[int] = set()
-    for leaf in jax.tree_util.tree_leaves(a, is_leaf=lambda m: isinstance(m, LinearMap) and not m.parts):
-        found |= set(getattr(leaf, "axes", ()))
+    found = {axis for leaf in a._leaves() for axis in getattr(leaf, "axes", ())}
     return tuple(sorted(found)) or tuple(range(-ndim, 0))

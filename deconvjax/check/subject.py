@@ -90,7 +90,7 @@ def _of_map(bound: LinearMap) -> Subject:
     name = repr(bound)
     judged, notes = precise(bound)
     domain, codomain = Space.of(judged.domain), Space.of(judged.codomain)
-    run, run_back = _programs(judged, codomain)
+    run, run_back = _programs(judged)
 
     def forward(x: Any) -> Any:  # at full precision: an accelerator's default would look like an error of the map
         with jax.default_matmul_precision("highest"):
@@ -104,11 +104,11 @@ def _of_map(bound: LinearMap) -> Subject:
 
 
 @lru_cache(maxsize=8)
-def _programs(a: LinearMap, codomain: Space) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _programs(a: LinearMap) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """A and A.H compiled once, for all probes and keys.
 
     The map is not an argument: taps and scalars stay the constants they are in A(x), and the laws that read their
-    values are judged, too. (Equal maps share this; `codomain` tells a JAX scalar from the Python number it equals.)
+    values are judged, too. Equal maps share this.
     """
     return jax.jit(lambda x: a(x)), jax.jit(lambda y: a.H(y))
 

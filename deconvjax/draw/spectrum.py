@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,14 +47,14 @@ def measure(a: LinearMap, samples: int = PROBE) -> Spectrum:
 
 def _bound(a: LinearMap, samples: int) -> LinearMap:
     """`a` on a signal of one axis and one channel, the user's or one of `samples`; refused where it has more."""
-    axes = {axis for part in _leaves(a) for axis in getattr(part, "axes", ())}
+    axes = {axis for part in a._leaves() for axis in getattr(part, "axes", ())}
     single = len(axes) <= 1
     bound = a
     if single and not a.is_bound:
         try:
             bound = a.on((samples,) + (1,) * (-max(axes, default=-1) - 1))
         except ShapeError as refusal:
-            single = not any(part.groups and part.channels[0] > 1 for part in _leaves(a) if isinstance(part, Stage))
+            single = not any(part.groups and part.channels[0] > 1 for part in a._leaves() if isinstance(part, Stage))
             if single:
                 raise ShapeError(complaint("draw.spectrum", f"the map cannot be tried on {samples} samples", got=a,
                                            expected=_KINDS, fix="bind it, or pass more samples=")) from refusal
@@ -71,14 +70,6 @@ def _bound(a: LinearMap, samples: int) -> LinearMap:
 
 
 _KINDS = "(n,) -> (m,), or a layer (n, 1) -> (m, 1)"
-
-
-def _leaves(a: LinearMap) -> Iterator[LinearMap]:
-    if a.parts:
-        for part in a.parts:
-            yield from _leaves(part)
-    else:
-        yield a
 
 
 def spectrum(a: LinearMap, *, samples: int = PROBE, theme: str = "light") -> Figure:

@@ -35,7 +35,7 @@ from deconvjax.engine import (
 from deconvjax.engine.images import summed_pieces
 from deconvjax.engine.layout import transposed_taps
 from deconvjax.engine.problem import Problem, exchanges
-from deconvjax.engine.spec import Spec
+from deconvjax.engine.spec import Spec, taps_shape
 
 Strategies = dict[str, Callable[[Array, Array, Spec], Array]]
 
@@ -131,7 +131,7 @@ def taps_gradient(x: Array, y: Array, *, spec: Spec, strategy: str | None, targe
     if exchanges(spec):
         other = spec.T
         return transposed_taps(taps_gradient(y, x, spec=other, strategy=strategy, target=target), other)
-    shape = spec.window if spec.groups is None else (*spec.window, x.shape[-1] // spec.groups, y.shape[-1])
+    shape = taps_shape(spec, x.shape, y.shape)
     if 0 in x.shape or 0 in y.shape:
         return jnp.zeros(shape, x.dtype)
     if not isinstance(x.shape[0], int):

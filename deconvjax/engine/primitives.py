@@ -164,8 +164,7 @@ def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]
     """Strategies reshape and slice as they like, so explicit mesh axes are left to the partitioner inside them."""
 
     def lowered(a: Array, b: Array, **static: Any) -> Array:
-        mesh = jax.typeof(a).sharding.mesh
-        if AxisType.Explicit not in getattr(mesh, "axis_types", ()):
+        if not _explicit(jax.typeof(a).sharding):
             return run(a, b, **static)
         out = aval(jax.typeof(a), jax.typeof(b), **static).sharding
         left: Any = auto_axes
@@ -174,12 +173,15 @@ def _any_mesh(run: Callable[..., Array], aval: Callable) -> Callable[..., Array]
     return lowered
 
 
+def _explicit(sharding: Any) -> bool:
+    """Whether types say how arrays lie on the mesh."""
+    return AxisType.Explicit in getattr(sharding.mesh, "axis_types", ())
+
+
 def _placed(value: Array, primal: Any) -> Array:
     """A cotangent where its operand is: on an explicit mesh the two must be sharded alike."""
     sharding = primal.aval.sharding
-    if AxisType.Explicit not in getattr(sharding.mesh, "axis_types", ()):
-        return value
-    return reshard(value, sharding)
+    return reshard(value, sharding) if _explicit(sharding) else value
 
 
 # The six partial transposes: of F in x and taps, of T in y and taps, of W in x and y.

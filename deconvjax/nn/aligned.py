@@ -14,7 +14,7 @@ from flax import nnx
 
 from deconvjax.algebra import LinearMap, atomic
 from deconvjax.errors import ShapeError, complaint
-from deconvjax.nn.machinery import floating
+from deconvjax.nn.machinery import check_floating
 from deconvjax.ops.arguments import integer, integers, length
 from deconvjax.ops.channel import conv_transpose
 from deconvjax.ops.window import pad
@@ -106,7 +106,7 @@ class AlignedUpsample(nnx.Module):
         self.placement = Placement.between(source, target)
         self.channels = integer(channels, "AlignedUpsample", "channels", 1)
         self.kind, self.border, self.dtype = kind, border, dtype
-        floating(param_dtype, "AlignedUpsample")
+        check_floating(param_dtype, "AlignedUpsample")
         if kind == "depthwise":
             self.kernel = nnx.Param(jnp.asarray(self._window(), param_dtype))
         elif kind == "dense":

@@ -13,7 +13,7 @@ from flax.nnx.nn import dtypes
 from deconvjax.algebra import LinearMap, identity
 from deconvjax.errors import NotLinearError, ShapeError, UnboundError, complaint
 from deconvjax.leaves.opaque import linear_map
-from deconvjax.nn.machinery import biased, cast_first, floating
+from deconvjax.nn.machinery import biased, cast_first, check_floating
 from deconvjax.ops.arguments import integer
 from deconvjax.space import Space
 
@@ -152,7 +152,7 @@ def from_map(
         raise TypeError(complaint("from_map", "it makes layers of maps", got=type(a).__name__, expected="a LinearMap",
                                   fix="wrap functions with linear_map(fn, domain)"))
     if param_dtype is not None:
-        floating(param_dtype, "from_map")
+        check_floating(param_dtype, "from_map")
     if not use_bias:
         features = None
     elif features is None:

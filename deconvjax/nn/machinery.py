@@ -120,10 +120,9 @@ def cast_first(a: LinearMap, inner: Space, space: Space) -> LinearMap:
     return bound if inner == space else bound @ Cast(inner, space)
 
 
-def floating(param_dtype: Any, operator: str) -> Any:
-    """`param_dtype`, which must be able to hold taps that are not whole numbers."""
+def check_floating(param_dtype: Any, operator: str) -> None:
+    """`param_dtype` must be able to hold taps that are not whole numbers."""
     if not jnp.issubdtype(param_dtype, jnp.inexact):
         raise TypeError(complaint(operator, "parameters are trained, so they are not integers",
                                   got=f"param_dtype={jnp.dtype(param_dtype)}", expected="a float or complex dtype",
                                   fix="param_dtype=jnp.float32"))
-    return param_dtype

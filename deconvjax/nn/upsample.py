@@ -18,7 +18,7 @@ from deconvjax.leaves import Stage
 from deconvjax.leaves.extend import Extend
 from deconvjax.nn.carafe import scales
 from deconvjax.nn.conv import Conv
-from deconvjax.nn.machinery import Ints, affine, biased, cast_first, floating, linear_part, promoted
+from deconvjax.nn.machinery import Ints, affine, biased, cast_first, check_floating, linear_part, promoted
 from deconvjax.ops.arguments import integer, integers, one_of
 from deconvjax.ops.resize import resize
 from deconvjax.space import Space
@@ -98,7 +98,8 @@ class Upsample(nnx.Module):
         n = integer(features, "Upsample", "features", 1)
         taps = _TAPS[method](self.scale)
         place = np.eye(n) if mixing else np.ones((1, n))
-        self.kernel = nnx.Param(jnp.asarray(taps[..., None, None] * place, floating(param_dtype, "Upsample")))
+        check_floating(param_dtype, "Upsample")
+        self.kernel = nnx.Param(jnp.asarray(taps[..., None, None] * place, param_dtype))
         self.kernel_shape = self.kernel.shape
         if use_bias:
             self.bias = nnx.Param(jnp.zeros((n,), param_dtype))

@@ -109,6 +109,11 @@ def one_of(value: Any, names: tuple[str, ...], operator: str, argument: str, oth
                          fix=f"choose one of these, for example {argument}={names[0]!r}"))
 
 
+def detached(value: Any) -> Any:
+    """NumPy refuses torch tensors that record gradients (every torch.nn.Parameter); all else as it is."""
+    return value.detach() if hasattr(value, "detach") else value
+
+
 def numbers(value: Any, operator: str, argument: str) -> tuple[Any, bool]:
     """(array, weak): lists and NumPy arrays become constant and take the dtype of x; JAX arrays keep theirs."""
     if isinstance(value, jax.Array) or hasattr(value, "__jax_array__"):
@@ -119,7 +124,7 @@ def numbers(value: Any, operator: str, argument: str) -> tuple[Any, bool]:
         except (TypeError, ValueError) as error:
             raise TypeError(_not_numbers(operator, argument, value)) from error
     else:
-        value = value.detach() if hasattr(value, "detach") else value  # torch's Parameter: its gradient stays there
+        value = detached(value)
         try:
             array, weak = np.array(np.asarray(value)), True  # np.array alone asks value for a copy, and torch's cannot
         except (TypeError, RuntimeError) as error:  # another device, or a dtype that NumPy has not

@@ -15,7 +15,7 @@ from typing import Any
 
 from deconvjax.algebra import LinearMap, final_map, static
 from deconvjax.axis import Axis, Rate
-from deconvjax.compat.core.weights import Kernel, detached, stage_taps
+from deconvjax.compat.core.weights import Kernel, stage_taps
 from deconvjax.compat.resolve import Periodic
 from deconvjax.errors import NotLinearError, ShapeError, complaint
 from deconvjax.leaves import Stage
@@ -134,7 +134,7 @@ def layer(name: str, weight: Any, kernel: Kernel, rules: Sequence[Rule], read: t
     if bias is not None:
         raise NotLinearError(complaint(name, "a layer with a bias is affine, not linear", got="a bias",
                                        expected="bias=None", fix="add the bias to the result: A(x) + bias"))
-    array, weak = numbers(detached(weight), name, argument)
+    array, weak = numbers(weight, name, argument)
     taps, flip = stage_taps(array, kernel, len(rules), groups, name, argument)
     return Layer(taps, name, tuple(rules), read, read if write is None else write, groups, flip, weak, precision)
 

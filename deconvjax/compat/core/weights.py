@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from deconvjax.errors import ShapeError, complaint
-from deconvjax.ops.arguments import integer
+from deconvjax.ops.arguments import detached, integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +202,6 @@ def _kernel(table: Mapping[str, Kernel], name: str, argument: str) -> Kernel:
         raise ValueError(complaint("compat.convert", f"unknown {argument}", got=repr(name),
                                    expected=", ".join(sorted(table)), fix="choose one of these"))
     return table[name]
-
-
-def detached(value: Any) -> Any:
-    """NumPy refuses torch tensors that record gradients (every torch.nn.Parameter); all else as it is."""
-    return value.detach() if hasattr(value, "detach") else value
 
 
 def _array(value: Any, argument: str) -> Any:

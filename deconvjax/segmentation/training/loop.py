@@ -58,10 +58,10 @@ def train(config: Config, out: str | Path, *, quiet: bool = False) -> dict[str, 
             state, report = trainer.step(state, *trainer.share(tuple(batch)))
             told, scored, saved = (step % every == 0 or step == config.steps
                                    for every in (20, config.evaluate_every, config.save_every))
-            if scored or saved:
-                _finite(report | {"state": state}, step, checkpoints)  # a diverged state is never saved, nor the best
-            if told or step == start + 1:
-                _finite(report, step, checkpoints)
+            told |= step == start + 1
+            if told or scored or saved:  # a diverged state is never saved, nor the best
+                _finite(report | ({"state": state} if scored or saved else {}), step, checkpoints)
+            if told:
                 logs.advance(step, float(report["loss"]))
                 logs.record(step, **{name: float(value) for name, value in report.items()})
             if scored:
