@@ -2,7 +2,7 @@
 
 A call's time on the host is mostly dispatch where its kernels take microseconds, and dispatch is JAX's or torch's, not
 the layer's; both are reported. XLA tags each kernel with the program it belongs to, so many programs share one trace;
-torch's kernels have no tag and are traced call by call.
+torch's kernels have no tag, so a small program of XLA's is run between its calls.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax import Array
 
 CALLS = 4  # of each contender inside one trace
 HOST = 20  # calls in a row, waited for once
 
 Call = Callable[[], object]
+Kernels = list[tuple[int, str, float]]  # (when it started, program, seconds); "" where XLA did not make it
 
 
-def kernels(calls: Sequence[Call], wait: Callable[[object], object]) -> list[tuple[str, float]]:
-    """(program, seconds) of every kernel that `calls`, each made `CALLS` times, ran; "" where XLA did not make it."""
+def kernels(run: Call) -> Kernels:
+    """Every kernel that `run`, which waits for them, ran; in the order of their starts."""
     options = jax.profiler.ProfileOptions()
     options.host_tracer_level = options.python_tracer_level = 0
     found = []
     with tempfile.TemporaryDirectory() as folder:
         jax.profiler.start_trace(folder, profiler_options=options)
-        for call in calls:
-            for _ in range(CALLS):
-                result = call()
-            wait(result)
+        run()
         jax.profiler.stop_trace()
         (file,) = Path(folder).rglob("*.xplane.pb")
         for plane in jax.profiler.ProfileData.from_file(str(file)).planes:
@@ -39,27 +39,54 @@ def kernels(calls: Sequence[Call], wait: Callable[[object], object]) -> list[tup
                 continue
             for line in plane.lines:
                 if line.name.startswith("Stream"):
-                    found += [(_program(event), event.duration_ns * 1e-9) for event in line.events]
-    return found
+                    found += [(e.start_ns, _program(e), e.duration_ns * 1e-9) for e in line.events]
+    return sorted(found)
 
 
 def _program(event: Any) -> str:
-    return next((str(value) for name, value in event.stats if name == "hlo_module"), "")
+    module = next((str(value) for name, value in event.stats if name == "hlo_module"), "")
+    return module.removeprefix("jit_").split("(")[0]
 
 
 def of_programs(compiled: Mapping[str, Call]) -> dict[str, float]:
     """Seconds of kernels per call, of XLA's programs by the names of their functions."""
     total = dict.fromkeys(compiled, 0.0)
-    for program, seconds in kernels(list(compiled.values()), jax.block_until_ready):
-        name = program.removeprefix("jit_").split("(")[0]
-        if name in total:
-            total[name] += seconds / CALLS
+
+    def run() -> None:
+        for call in compiled.values():
+            jax.block_until_ready([call() for _ in range(CALLS)][-1])
+
+    for _, program, seconds in kernels(run):
+        if program in total:
+            total[program] += seconds / CALLS
     return total
 
 
-def of_torch(call: Call, wait: Callable[[], object]) -> float:
-    """Seconds of kernels per call."""
-    return sum(seconds for _, seconds in kernels([call], lambda _: wait())) / CALLS
+def between_marks(calls: Sequence[Call], wait: Call) -> list[float]:
+    """Seconds of kernels per call of calls whose kernels have no tag: one of XLA's stands before each."""
+
+    def mark(x: Array) -> Array:
+        return x + 1
+
+    compiled = jax.jit(mark).lower(jnp.zeros(8)).compile()
+    zeros = jnp.zeros(8)
+
+    def run() -> None:
+        for call in calls:
+            jax.block_until_ready(compiled(zeros))
+            for _ in range(CALLS):
+                call()
+            wait()
+
+    total: list[float] = []
+    for _, program, seconds in kernels(run):
+        if program == "mark":
+            total.append(0.0)
+        elif total:
+            total[-1] += seconds / CALLS
+    if len(total) != len(calls):
+        raise RuntimeError(f"device_time.between_marks: {len(calls)} calls, but {len(total)} marks in the trace")
+    return total
 
 
 def on_host(call: Call, wait: Callable[[object], object]) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array
 
 from benchmarks import cases, gpu_report, gpu_torch
-from benchmarks.device_time import of_programs, of_torch, on_host
+from benchmarks.device_time import between_marks, of_programs, on_host
 from benchmarks.filters import bilinear, enlarge, stock_filter
 from benchmarks.peers import COLUMNS, ours, stock, stock_taps
 from benchmarks.programs import alone
@@ -31,6 +31,7 @@ from deconvjax.engine.problem import Problem, normalised
 
 MODES = {"float32": ("float32", "highest"), "tf32": ("float32", "tensorfloat32"), "bfloat16": ("bfloat16", "default")}
 SERIAL = {"rows", "tiles", "shifted"}  # loops for the cores of a CPU
+TOGETHER = 36  # jobs compiled at a time, then measured: an interrupted run keeps those before
 SLOW = 0.05  # seconds: a call that takes longer is traced no more
 
 
@@ -154,6 +155,9 @@ def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
             calls[f"{name}{index}"] = lambda c=job.compiled[name], args=args: c(*args)
     host = {name: _quick(call) for name, call in calls.items()}
     device = host | of_programs({n: c for n, c in calls.items() if host[n] < SLOW})
+    peers = [job for job in found if job.torch is not None]
+    times = gpu_torch.timed([job.torch for job in peers if job.torch], between_marks, on_host) if peers else []
+    torch = {id(job): pair for job, pair in zip(peers, times, strict=True)}
     records = []
     for index, job in enumerate(found):
         record: dict = {"row": job.row, "mode": job.mode, "column": job.column, "strategy": job.strategy}
@@ -162,15 +166,14 @@ def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
             record["strategies_us"] = dict(sorted(others.items(), key=lambda item: item[1]))
         for name in {"ours", "lax"} & set(job.compiled):
             record |= {f"{name}_us": device[f"{name}{index}"] * 1e6, f"{name}_call_us": host[f"{name}{index}"] * 1e6}
-        if job.torch is not None:
-            kernels, call = gpu_torch.timed(job.torch, of_torch, on_host)
-            record |= {"torch_us": kernels * 1e6, "torch_call_us": call * 1e6}
+        if id(job) in torch:
+            record |= {"torch_us": torch[id(job)][0] * 1e6, "torch_call_us": torch[id(job)][1] * 1e6}
         analysis: Any = job.compiled["ours"].memory_analysis()
         useful = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
         record["memory"] = analysis.temp_size_in_bytes / max(useful, 1)
-        times = job.floor[0] / limits[job.mode], job.floor[1] / limits["copy"]
-        record["of_ceiling"] = max(times) * 1e6 / record["ours_us"]
-        record["ceiling"] = "copy" if times[1] > times[0] else "product"
+        floors = job.floor[0] / limits[job.mode], job.floor[1] / limits["copy"]
+        record["of_ceiling"] = max(floors) * 1e6 / record["ours_us"]
+        record["ceiling"] = "copy" if floors[1] > floors[0] else "product"
         records.append(record)
     return records
 
@@ -202,7 +205,7 @@ def ceilings() -> dict[str, float]:
 
 
 def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MODES)) -> None:
-    """Measure everything mode by mode and write results/gpu.md after each; or say that there is no GPU."""
+    """Measure everything and write results/gpu.md as it goes; or say that there is no GPU."""
     try:
         device = jax.devices("gpu")[0]
     except RuntimeError:
@@ -214,12 +217,15 @@ def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MOD
     records: list[dict] = []
     for mode in modes:
         with jax.default_matmul_precision(MODES[mode][1]):
-            found = jobs(mode, only, every)
-            compile_all(found)
-        print(f"{mode}: {len(found)} compiled after {time.perf_counter() - start:.0f} s", flush=True)
-        records += measure(found, limits)
-        for r in records[-len(found) :]:
-            print(gpu_report.line(r), flush=True)
-        gpu_report.write(records, device.device_kind, limits, merge=bool(only))
+            waiting = jobs(mode, only, every)
+            while waiting:
+                found, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
+                compile_all(found)
+                print(f"{mode}: {len(found)} compiled after {time.perf_counter() - start:.0f} s", flush=True)
+                fresh = measure(found, limits)
+                records += fresh
+                print("\n".join(map(gpu_report.line, fresh)), flush=True)
+                gpu_report.write(records, device.device_kind, limits, merge=True)
+    if not only and modes == tuple(MODES):
+        gpu_report.write(records, device.device_kind, limits, merge=False)
     print(f"{time.perf_counter() - start:.0f} s")
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,18 @@ def ready() -> bool:
     return torch is not None and torch.cuda.is_available()
 
 
-def timed(call: Callable, of_kernels: Callable, on_host: Callable) -> tuple[float, float]:
-    """(seconds of kernels, seconds of a call); the faster of the formats by the former."""
-    found = []
-    for one in call():
+def timed(made: Sequence[Callable[[], list[Callable]]], of_kernels: Callable, on_host: Callable) -> list[tuple]:
+    """(seconds of kernels, seconds of a call) of each; the faster of the formats by the former."""
+    wait = lambda *_: torch.cuda.synchronize()  # noqa: E731
+    found: list[tuple] = [(float("inf"), float("inf"))] * len(made)
+    calls = [(i, call) for i, make in enumerate(made) for call in make()]
+    for _, call in calls:
         for _ in range(3):
-            one()
-        wait = lambda *_: torch.cuda.synchronize()  # noqa: E731
-        wait()
-        found.append((of_kernels(one, wait), on_host(one, wait)))
-    return min(found)
+            call()
+    wait()
+    for (i, call), kernels in zip(calls, of_kernels([call for _, call in calls], wait), strict=True):
+        found[i] = min(found[i], (kernels, on_host(call, wait)))
+    return found
 
 
 def _format(name: str) -> Any:

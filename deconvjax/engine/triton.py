@@ -46,8 +46,15 @@ def fits(spec: Spec) -> bool:
     return math.prod(c.phases for c in combs) > 1 and math.prod(c.width for c in combs) <= TERMS
 
 
-@lru_cache(maxsize=1)
 def available() -> bool:
+    """Whether a program for a GPU may call it: Pallas looks at JAX's default device, and refuses a CPU."""
+    given = jax.config.jax_default_device
+    default = jax.default_backend() if given is None else getattr(given, "platform", given)
+    return default in ("gpu", "cuda") and _installed()
+
+
+@lru_cache(maxsize=1)
+def _installed() -> bool:
     """Whether this process has a GPU for it."""
     if os.environ.get("DECONVJAX_TRITON") == "0" or not jax.__version__.startswith(VERIFIED):
         return False

@@ -112,3 +112,14 @@ def test_inside_a_scan_and_differentiated():
     for a, b in zip(got, want, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
     assert triton.available()
+
+
+def test_a_program_for_the_gpu_where_the_cpu_is_the_default():
+    """The kernel is left out there, since Pallas compiles for the default device only."""
+    spec = Spec((Axis(16, 4, 1, 1, 2, 1, 1),) * 2, 3)
+    draw = np.random.default_rng(0)
+    y, k = (draw.integers(-4, 5, s).astype(np.float32) for s in ((2, 8, 8, 3), (4, 4, 1, 3)))
+    with jax.default_device(jax.devices("cpu")[0]):
+        got = jax.jit(lambda y, k: engine.transpose(y, k, spec))(*jax.device_put((y, k), jax.devices("gpu")[0]))
+    assert got.devices() == {jax.devices("gpu")[0]}
+    np.testing.assert_array_equal(got, oracle.transpose(y, k, spec))

@@ -58,6 +58,19 @@ def test_only_where_it_may_be_called():
         assert not rule.feasible("triton", Problem(**(able | {"triton": True} | change)))
 
 
+def test_a_default_device_that_is_no_gpu_turns_it_off(monkeypatch):
+    """Pallas asks the default device what it compiles for, and raises where that is a CPU."""
+    monkeypatch.setattr(triton, "_installed", lambda: True)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert triton.available()
+    with jax.default_device(jax.devices("cpu")[0]):
+        assert not triton.available()
+    with jax.default_device("cpu"):
+        assert not triton.available()
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert not triton.available()
+
+
 def lowered(spec, x, k, y, dtype=jnp.float32):
     """StableHLO for an NVIDIA GPU of T and W."""
     shapes = [jax.ShapeDtypeStruct(s, dtype) for s in (x, k, y)]
