@@ -48,7 +48,7 @@ def fits(spec: Spec) -> bool:
 
 def available() -> bool:
     """Whether a program for a GPU may call it: Pallas looks at JAX's default device, and refuses a CPU."""
-    given = jax.config.jax_default_device
+    given: Any = getattr(jax.config, "jax_default_device", None)
     default = jax.default_backend() if given is None else getattr(given, "platform", given)
     return default in ("gpu", "cuda") and _installed()
 
