@@ -8,6 +8,7 @@ at that of a large matrix product, both measured in the same run. `--every` time
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -130,7 +131,7 @@ def jobs(mode: str, only: str, every: bool) -> list[Job]:
 
 
 def compile_all(found: list[Job]) -> None:
-    """On all cores; XLA lets one program at a time search for its algorithms on the GPU."""
+    """On half the cores: XLA searches for the algorithms of one program at a time, badly on a busy host."""
     precision = jax.config.jax_default_matmul_precision
 
     def one(index: int) -> None:
@@ -143,7 +144,7 @@ def compile_all(found: list[Job]) -> None:
                 except Exception as error:  # a peer that cannot run a row leaves its cell empty; ours ends the run
                     print(f"{job.mode} {job.row} {job.column}: {name} does not compile: {str(error)[:300]}", flush=True)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
         list(pool.map(one, range(len(found))))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from benchmarks import gpu_torch
 from benchmarks.report import RESULTS, load, versions
 from benchmarks.runner import geometric_mean
 
@@ -82,12 +83,23 @@ def _cells(r: dict) -> list[str]:
 
 
 def write(records: list[dict], device: str, limits: dict[str, float], merge: bool) -> None:
-    """results/gpu.json and results/gpu.md; `merge` keeps rows that were not measured now."""
+    """results/gpu.json and results/gpu.md; `merge` keeps what was not measured now: rows, and times of strategies."""
+    body: dict = {"device": device, "versions": versions() | gpu_torch.versions(), "ceilings": limits}
     if merge:
-        fresh = {tuple(r[k] for k in KEYS): r for r in records}
-        kept = [fresh.pop(tuple(r[k] for k in KEYS), r) for r in load("gpu")["records"]]
-        records = [*kept, *fresh.values()]
+        was = load("gpu")
+        body |= {"note": was["note"]} if "note" in was else {}
+        records = merged(was["records"], records)
+    body["records"] = records
     RESULTS.mkdir(exist_ok=True)
-    body = {"device": device, "versions": versions(), "ceilings": limits, "records": records}
     (RESULTS / "gpu.json").write_text(json.dumps(body, indent=1) + "\n")
     (RESULTS / "gpu.md").write_text(markdown(body))
+
+
+def merged(old: list[dict], new: list[dict]) -> list[dict]:
+    """`new` in the places of their rows in `old`; strategies timed by themselves stay where none was timed now."""
+    fresh = {tuple(r[k] for k in KEYS): r for r in new}
+    kept = []
+    for r in old:
+        now = fresh.pop(tuple(r[k] for k in KEYS), r)
+        kept.append({k: r[k] for k in ("strategies_us",) if k in r and k not in now} | now)
+    return [*kept, *fresh.values()]

@@ -20,6 +20,12 @@ def ready() -> bool:
     return torch is not None and torch.cuda.is_available()
 
 
+def versions() -> dict[str, str]:
+    """Of cuDNN, which both call."""
+    found = torch.backends.cudnn.version() if ready() else None
+    return {} if found is None else {"cuDNN": f"{found // 10000}.{found // 100 % 100}.{found % 100}"}
+
+
 def timed(made: Sequence[Callable[[], list[Callable]]], of_kernels: Callable, on_host: Callable) -> list[tuple]:
     """(seconds of kernels, seconds of a call) of each; the faster of the formats by the former."""
     wait = lambda *_: torch.cuda.synchronize()  # noqa: E731

@@ -91,7 +91,7 @@ class Target:
         exact = self.platform == "cpu" or not (half or (dtype == jnp.float32 and not _highest(spec.precision)))
         number = np.dtype("float32" if half else dtype)
         batch = batch if isinstance(batch, int) else USUAL
-        return Problem(spec, kind, batch, cin, cout, number, self.onednn, self.triton, exact)
+        return Problem(spec, kind, batch, cin, cout, number, self.onednn, self.triton, exact, half)
 
     def keeps(self, name: str, dtype: Any) -> bool:
         """Whether a strategy takes operands as they are; a CPU's products of half precision are float32's."""

@@ -7,6 +7,7 @@ The strategy is chosen when the primitive is bound or lowered, never by the call
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -142,8 +143,10 @@ def _register(prim: Primitive, shape: Callable[..., Shape], left: Callable, righ
         plain, with_calls = lowering(lower.Target(platform)), lowering(calling)
 
         def either(context: Any, *operands: Any, **static: Any) -> Any:
-            able = _stays_here(context) and available()
-            return (with_calls if able else plain)(context, *operands, **static)
+            if not (_stays_here(context) and available()):
+                return plain(context, *operands, **static)
+            with triton.quietly() if calling.triton else nullcontext():
+                return with_calls(context, *operands, **static)
 
         mlir.register_lowering(prim, either, platform=platform)
 

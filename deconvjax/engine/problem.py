@@ -26,6 +26,7 @@ class Problem:
     onednn: bool = False  # whether the program may call it
     triton: bool = False  # whether the program may hold kernels of this project
     exact: bool = True  # whether products keep all bits of their operands, which tensor cores do not
+    half: bool = False  # whether operands are of half precision, accumulated in `dtype`
 
     @property
     def depthwise(self) -> bool:

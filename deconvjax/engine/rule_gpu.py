@@ -1,8 +1,8 @@
-"""The rule of GPUs. Fitted to one NVIDIA H200: every strategy on the layers of `benchmarks.cases` (NOTES.md there).
+"""The rule of GPUs. Fitted to one NVIDIA H200: every strategy on the layers of `benchmarks.cases` (NOTES_GPU.md there).
 
 Products in full float32 cannot use tensor cores, and cuDNN's convolutions are then slower than matrix products of
 gathered samples. With tensor cores (TF32, which is JAX's default, and half precision) its convolutions are faster
-wherever they read no zeros: backward-data reads the stuffed ones of a window that the stride does not divide.
+wherever they read few zeros: a window that the stride does not divide is a stuffed convolution up to WIDE channels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ MANY = 4  # results per channel from which on they are a product
 SUMS = 192  # taps of one signal up to which their sum is faster than transforms
 SPREAD = 512  # the same of the taps' gradient
 RATES = 32  # combs or steps of resampling, of which each result reads few of its neighbours' samples
-CUDNN = 5  # taps per axis up to which it has kernels for the gradient of channels that do not mix
+CUDNN = 5  # taps per axis up to which it has fast kernels for the gradient of channels that do not mix
+WIDE = 64  # channels from which on cuDNN's backward-data is ahead of a stuffed convolution for every window
 LONG = 16  # stride from which on windows are so long that cuDNN has no fast method
 FEW = 16  # channels too few for tensor cores
 GROUPS = 8  # groups that are worth multiplying zeros for
@@ -51,8 +52,8 @@ def _sums_gradient(p: Problem) -> tuple[str, ...]:
     spec = p.spec
     if spec.scalar and len(spec.axes) == 1:
         return ("bandrows", "fourier") if _resampled(p) or spec.window[0] <= SPREAD else ("fourier", "bandrows")
-    plain = all(a.up == a.down == a.dilation == 1 for a in spec.axes)
-    if plain and p.groups > 1 and len(spec.axes) == 2 and max(spec.window) <= CUDNN and p.dtype.kind == "f":
+    plain = all(a.up == a.down == a.dilation == 1 for a in spec.axes) and p.dtype.kind == "f" and not p.half
+    if plain and p.groups > 1 and len(spec.axes) == 2 and max(spec.window) <= CUDNN:
         return ("direct",)
     return ("by_axis", "taps", "rows")
 
@@ -71,7 +72,7 @@ def _products(p: Problem) -> tuple[str, ...]:
     if all(c.width == 1 for c in combs) or min(p.cin, p.cout) < FEW:
         return _gathered(p, combs)
     divided = all(a.window % a.up == 0 for a in p.spec.axes)
-    return ("direct",) if divided else ("convolution",)
+    return ("direct",) if divided or min(p.cin, p.cout) >= WIDE else ("convolution",)
 
 
 def _gathered(p: Problem, combs: list[Comb]) -> tuple[str, ...]:

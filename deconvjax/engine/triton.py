@@ -6,15 +6,18 @@ One program takes a piece of a row of results, all combs of the last axis and al
 the rows of all combs of the other axis: so each sample of x is read once for all of these, and it is found once where
 it lies. XLA's loop finds and reads it anew for every result.
 
-The kernel is Pallas's, compiled by Triton. It is called with the releases of JAX on which it ran (as a function; inside
-the engine's primitives it was compiled, and interpreted), for one NVIDIA GPU of compute capability 8 or later, in
-programs that are not exported. `DECONVJAX_TRITON=0` in the environment turns it off.
+The kernel is Pallas's, compiled by Triton, which a later JAX will drop. It is called with the releases on which it ran,
+for one NVIDIA GPU of compute capability 8 or later, in programs that are not exported. `DECONVJAX_TRITON=0` in the
+environment turns it off.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, reduce
 from operator import add
 from typing import Any
@@ -63,6 +66,14 @@ def _installed() -> bool:
     except RuntimeError:
         return False
     return all(float(d.compute_capability) >= OLDEST for d in found)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without JAX's notice that Pallas will leave Triton: the releases that are VERIFIED have it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The Pallas Triton backend is deprecated")
+        yield
 
 
 def stage(x: Array, taps: Array, spec: Spec, interpret: bool = False) -> Array:

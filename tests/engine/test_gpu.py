@@ -16,7 +16,11 @@ from deconvjax.axis import Axis
 from deconvjax.engine import Spec, triton
 from tests.engine import oracle
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("default")]  # a plugin's warnings are not this project's
+pytestmark = [  # a plugin's warnings are not this project's; that of Pallas is kept quiet
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("error:The Pallas Triton backend"),
+]
 SEEDS = 16
 # size, window, factor, channels
 CASES = (((5, 7), 4, 2, 21), ((3, 9), 16, 8, 3), ((30,), 9, 3, 64), ((2, 3), 64, 32, 2))
