@@ -5,6 +5,7 @@ import os
 # Eight CPU devices, so that sharding is tested on any machine. XLA reads this once, when it starts.
 os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8").strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # JAX_PLATFORMS=cuda make test runs the suite on a GPU
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")  # what users may forbid, the library does not do
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import hypothesis

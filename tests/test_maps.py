@@ -106,6 +106,17 @@ def test_eval_shape_allocates_nothing_and_says_what_a_map_gives():
             lambda x, y: x.shape == y.shape and x.dtype == y.dtype, got, a.codomain))
 
 
+def test_rank_promotion_may_be_forbidden():
+    """No map broadcasts an operand of fewer axes in silence: its plan and its transpose, arrays constant and traced."""
+    def both(a, x):
+        return a(x), a.T(a(x)), a.H(a(x))
+
+    with jax.numpy_rank_promotion("raise"):
+        for a in MAPS.values():
+            for got in (jax.eval_shape(both, a, a.domain), jax.eval_shape(lambda x, a=a: both(a, x), a.domain)):
+                assert jax.tree_util.tree_structure(got[0]) == jax.tree_util.tree_structure(a.codomain)
+
+
 def test_leading_batch_axes_bound_or_not(computed):
     cases = [case for case in CASES if case.name in (
         "upsample 2-D", "pad reflect", "convolve 2-D", "convolve wrap", "conv strided 2-D", "conv_transpose",

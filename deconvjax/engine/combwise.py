@@ -46,7 +46,8 @@ def stage(x: Array, kernel: Array, spec: Spec) -> Array:
         for taps in product(*[c.live(r) for c, r in zip(combs, phases, strict=True)]):
             cut = [slice(w * c.grid, w * c.grid + c.count) for (w, _), c in zip(taps, combs, strict=True)]
             cut[-1] = slice(cut[-1].start * channels, cut[-1].stop * channels)
-            terms.append(rows[(slice(None), *cut)] * kernel[tuple(j for _, j in taps)])
+            tap = kernel[tuple(j for _, j in taps)]
+            terms.append(rows[(slice(None), *cut)] * jnp.expand_dims(tap, tuple(range(len(combs)))))
         flat = (batch, *counts[:-1], last.count * channels)
         total = summed(terms) if terms else lax.full_like(x, 0, shape=flat)
         return total.reshape(batch, *counts, channels)

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-VERIFIED = ("0.10.0", "0.10.1", "0.10.2", "0.11.2")  # releases of jaxlib whose calls the tests have made
+# Releases of jaxlib whose calls the tests have made.
+VERIFIED = ("0.10.0", "0.10.1", "0.10.2", "0.11.0", "0.11.1", "0.11.2", "0.12.0", "0.12.0.1")
 RELEASE = metadata.version("jaxlib")
 PREFIX = "__onednn$"
 NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}  # instructions of the machines they were made on

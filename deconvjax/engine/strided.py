@@ -57,7 +57,7 @@ def natural(x: Array, kernel: Array, combs: list[Comb]) -> Array:
         for at in np.ndindex(*[s.taps for s in chosen]):
             cut = [s.read(i, c) for s, i, c in zip(chosen, at, outer, strict=True)]
             taps = tables[tuple(s.tap + i for s, i in zip(chosen, at, strict=True))]
-            terms.append(x[(slice(None), *cut)][..., None, :] * taps)
+            terms.append(x[(slice(None), *cut)][..., None, :] * jnp.expand_dims(taps, tuple(range(1 + len(combs)))))
         shape = (batch, *[s.count for s in chosen], *x.shape[-2:-1], near, length * channels)
         return summed(terms) if terms else lax.full_like(x, 0, shape=shape)
 
@@ -109,7 +109,8 @@ def aligned(x: Array, kernel: Array, combs: list[Comb]) -> Array:
         for at in np.ndindex(*[c.width for c in outer]):
             cut = [framed(c)[0].read(w, c) for w, c in zip(at, outer, strict=True)]
             part = x[(slice(None), *cut, slice(near, near + last.count))]
-            parts.append(part * kernel[(*[cut for w in at for cut in (w, 0)], near)])
+            tap = kernel[(*[cut for w in at for cut in (w, 0)], near)]
+            parts.append(part * jnp.expand_dims(tap, tuple(range(part.ndim - tap.ndim))))
     (total,) = _inside(summed(parts).reshape(-1, last.step * channels), last.step, 0)
     return joined(total.reshape(-1, *[n for c in combs for n in (c.count, 1)], channels), combs)
 

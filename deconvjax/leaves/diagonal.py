@@ -43,7 +43,8 @@ class Diagonal(LinearMap):
     def _apply(self, x: Any) -> Any:
         x = jnp.asarray(x)
         dtype = self._dtype(x.dtype)
-        return x.astype(dtype) * jnp.asarray(self.values, dtype)
+        values = jnp.asarray(self.values, dtype)
+        return x.astype(dtype) * jnp.expand_dims(values, tuple(range(x.ndim - values.ndim)))
 
     def _transpose(self) -> LinearMap:
         return replace(self, space=self._codomain())

@@ -185,7 +185,7 @@ def _gathered(x: Array, weights: Array, geometry: Geometry) -> Array:
     for tap, view in enumerate(_views(x, weights, geometry)):
         for axis in range(len(geometry[0])):
             view = jnp.expand_dims(view, 3 + 2 * axis)
-        term = weights[..., tap, :, None].astype(wide) * view.astype(wide)
+        term = weights[None, ..., tap, :, None].astype(wide) * view.astype(wide)
         total = term if total is None else total + term
     assert total is not None
     return _joined(total.astype(x.dtype), geometry[2])

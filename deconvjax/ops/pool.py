@@ -204,8 +204,8 @@ def _pooled(x: jax.Array, axes: tuple[Axis, ...]) -> tuple[jax.Array, jax.Array]
     flat = 0
     steps = np.unravel_index(np.arange(math.prod(g.window for g in axes)), [g.window for g in axes])
     for position, (g, step) in enumerate(zip(axes, steps, strict=True)):
-        shape = [1] * (len(axes) + 1)
-        shape[position] = g.out
+        shape = [1] * x.ndim
+        shape[position - len(axes) - 1] = g.out
         start = (jnp.arange(g.out, dtype=jnp.int32) * g.down - g.lo).reshape(shape)
         flat = flat * g.size + start + jnp.asarray(step * g.dilation, jnp.int32)[tap]
     return best, flat  # type: ignore[return-value]
@@ -230,7 +230,7 @@ def _places(x: jax.Array, axes: tuple[Axis, ...]) -> Iterator[tuple[jax.Array, A
         inside: Any = True
         for position, (a, g) in enumerate(zip(start, axes, strict=True)):
             read = np.arange(g.out) * g.down + a - g.lo
-            shape = [1] * (len(axes) + 1)
-            shape[position] = g.out
+            shape = [1] * x.ndim
+            shape[position - len(axes) - 1] = g.out
             inside = inside & ((read >= 0) & (read < g.size)).reshape(shape)
         yield view, inside

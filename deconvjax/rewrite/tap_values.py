@@ -78,10 +78,16 @@ def _coarser(taps: Any, groups: int, fewer: int) -> Any:
     return blocks.reshape(*window, times * inner, outer)
 
 
+def _product(a: Any, b: Any) -> Any:
+    """a * b, the shorter shape given the rank of the other: `jax.numpy_rank_promotion` may forbid to broadcast it."""
+    few, many = sorted((a, b), key=lambda x: x.ndim)
+    return few.reshape((1,) * (many.ndim - few.ndim) + few.shape) * many
+
+
 def _contract(inner: Any, outer: Any, groups: int | None, xp: Any) -> Any:
     """One tap of `outer` against all of `inner` (or the other way round): its channels contracted in blocks."""
     if groups is None:
-        return inner * outer
+        return _product(inner, outer)
     a = inner.reshape(*inner.shape[:-1], groups, inner.shape[-1] // groups)
     b = outer.reshape(*outer.shape[:-1], groups, outer.shape[-1] // groups)
     options = {} if xp is np else {"precision": lax.Precision.HIGHEST}
@@ -114,7 +120,7 @@ def _merged(inner: Any, outer: Any, grid: Sequence[tuple[int, int]], groups: int
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reshape": lambda taps, shape: taps.reshape(shape),
     "correlation": _correlation,
-    "scaled": lambda a, c, dtype: _xp(a, c).asarray(a, dtype) * _xp(a, c).asarray(c, dtype),
+    "scaled": lambda a, c, dtype: _product(_xp(a, c).asarray(a, dtype), _xp(a, c).asarray(c, dtype)),
     "item": _item,
     "astype": lambda taps, dtype: taps.astype(dtype),
     "spread": lambda taps, steps: _padded(taps, [0] * len(steps), [0] * len(steps), steps),

@@ -1,6 +1,6 @@
 """`jnp` and `lax` as the strategies use them, in NumPy: runs their code as written, without tracing or compiling.
 
-Stricter than JAX: slices that leave the array raise instead of being clamped.
+Stricter than JAX: slices that leave the array raise instead of being clamped, and so do operands of fewer axes.
 """
 
 import types
@@ -19,7 +19,14 @@ ONEDNN = import_module("deconvjax.engine.onednn")
 
 
 class Array(np.ndarray):
-    """An ndarray with `.at[i].add(v)`."""
+    """An ndarray with `.at[i].add(v)`, of which none gains axes by itself: `jax.numpy_rank_promotion` may forbid it."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
+        ranks = {np.ndim(i) for i in inputs} - {0}
+        assert method != "__call__" or ufunc.signature or len(ranks) < 2, f"{ufunc.__name__} of {ranks} axes"
+        plain = lambda arrays: tuple(a.view(np.ndarray) if isinstance(a, Array) else a for a in arrays)  # noqa: E731
+        result = getattr(ufunc, method)(*plain(inputs), **({"out": plain(out)} if out else {}), **kwargs)
+        return result.view(Array) if isinstance(result, np.ndarray) else result
 
     @property
     def at(self):

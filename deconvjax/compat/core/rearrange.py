@@ -128,7 +128,7 @@ def _last_ones(array: Any, count: int, name: str) -> tuple[Any, int]:
     planes, place = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[1])
     if isinstance(flat, Tracer):
         last = jnp.zeros((flat.shape[0], count), int).at[planes, flat].max(place)
-        return jnp.where(last[planes, flat] == place, flat, count).reshape(array.shape), 1
+        return jnp.where(last[planes, flat] == place[None], flat, count).reshape(array.shape), 1
     flat = np.asarray(flat)
     if flat.min() < 0 or flat.max() >= count:
         bad = int(flat.min() if flat.min() < 0 else flat.max())

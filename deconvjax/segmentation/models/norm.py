@@ -44,8 +44,9 @@ class GroupNorm(nnx.Module):
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         mean, square = self._grouped(wide.mean((-3, -2))), self._grouped((wide * wide).mean((-3, -2)))
         variance = jnp.maximum(square - mean * mean, 0)
-        factor = self.scale[...] * jax.lax.rsqrt(variance + self.epsilon)
-        shift = self.bias[...] - mean * factor
+        scale, bias = (p[...].reshape((1,) * (mean.ndim - 1) + (-1,)) for p in (self.scale, self.bias))
+        factor = scale * jax.lax.rsqrt(variance + self.epsilon)
+        shift = bias - mean * factor
         y = wide * factor[..., None, None, :] + shift[..., None, None, :]
         return y.astype(self.dtype or jnp.promote_types(x.dtype, self.scale.dtype))
 
