@@ -84,6 +84,21 @@ def test_one_split_file_leaves_the_rest_to_the_other(root, listed, other):
         folder(root, other)
 
 
+def test_what_is_kept_for_the_test_is_in_no_rest(root):
+    (root / "test.txt").write_text("b\n")
+
+    def names(split, **options):
+        return [pair.image.stem for pair in folder(root, split, **options).pairs]
+
+    assert names("test") == ["b"] and names("all") == ["a", "b", "c"]
+    assert names("validation", validation=0.5) + names("train", validation=0.5) == ["a", "c"]
+    (root / "train.txt").write_text("a\n")
+    assert names("validation") == ["c"]
+    (root / "test.txt").write_text("b.jpg\n")
+    with pytest.raises(DataError, match="test.txt names files that are not there"):
+        folder(root, "validation")
+
+
 def test_the_share_kept_for_validation(root):
     for share, count in ((0, 0), (1 / 3, 1), (0.5, 2), (0.67, 2), (1, 3)):
         found = [len(folder(root, split, validation=share)) if kept else 0

@@ -24,11 +24,12 @@ def folder(root: str | Path, split: str = "train", *, strict: bool = False, vali
     labels.txt has a line for each class, in order: `name`, or `name r g b` where masks are RGB. `void` is no class: its
     colour marks pixels that are not counted; where masks hold numbers it needs none, 255 is void. root/train.txt and
     root/validation.txt name the splits; where one is missing it is what the other does not name, without both a
-    share of the files, spread evenly over their names in order, is kept for validation.
+    share of the files, spread evenly over their names in order, is kept for validation. What root/test.txt names is
+    in neither of these rests.
 
     Args:
         root: the folder.
-        split: "train", "validation" or "all".
+        split: "train", "validation" or "all", or the name of a file of names: "test" reads root/test.txt.
         strict: refuse files that cannot be used instead of skipping them.
         validation: the share, from 0 to 1, kept for validation where no split files exist.
         say: where skipped files are named (standard error by default).
@@ -139,9 +140,12 @@ def _split(base: Path, images: Mapping[str, Path], names: list[str], split: str,
     if other is None:
         raise DataError(complaint("folder", "the split file is missing", got=str(listing),
                                   expected="train, validation or all, or a file of names", fix="check --split"))
-    if (base / f"{other}.txt").is_file():
-        taken = set(_listed(base / f"{other}.txt", images))
-        return [name for name in names if name not in taken]
+    listed = base / f"{other}.txt"
+    files = [path for path in (listed, base / "test.txt") if path.is_file()]
+    taken = {name for path in files for name in _listed(path, images)}
+    names = [name for name in names if name not in taken]
+    if listed.is_file():
+        return names
     if not 0 <= validation <= 1:
         raise DataError(complaint("folder", "validation is the share that is kept for it", got=validation,
                                   expected="a number from 0 to 1", fix="validation=0.1"))
