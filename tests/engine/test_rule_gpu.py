@@ -46,3 +46,17 @@ def test_no_choice_gathers_more_than_it_may(mode):
     """Three times inputs plus outputs: gathered windows of nine samples would be more."""
     for name in ("down 4x64x64 64->64 k3 s1", "down 4x64x64 64->64 k3 s1 g4"):
         assert not {chosen(LAYERS[name], mode, c) for c in COLUMNS} & {"columns", "blocks", "whole"}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "column", "strategy"),
+    [
+        ("down 4x64x64 64->64 k3 s2", "tf32", "grad x", "direct"),  # 64 channels: cuDNN's backward-data
+        ("down 4x64x64 64->64 k3 s2", "bfloat16", "grad x", "direct"),
+        ("up 4x64x64 32->32 k3 s2", "tf32", "forward", "convolution"),  # fewer: the stuffed convolution
+        ("down 4x64x64 64->64 k3 s1 g64", "float32", "grad taps", "direct"),  # 12 µs by cuDNN,
+        ("down 4x64x64 64->64 k3 s1 g64", "bfloat16", "grad taps", "by_axis"),  # but 31 in half precision
+    ],
+)
+def test_what_one_sitting_changed(name, mode, column, strategy):
+    assert chosen(LAYERS[name], mode, column) == strategy
