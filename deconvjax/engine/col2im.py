@@ -38,15 +38,19 @@ def fits(spec: Spec) -> bool:
     return spec.groups == 1 and len(combs) > 0 and few and all(c.step == 1 for c in combs)
 
 
+def held(spec: Spec, cin: int, cout: int) -> bool:
+    """Whether it can run, and z is not many times larger than x and y."""
+    kept = math.prod(spec.size) * cin + math.prod(spec.out) * cout
+    return fits(spec) and between(spec, cout) <= HELD * kept
+
+
 def cheaper(spec: Spec, cin: int, cout: int) -> bool:
     """Whether this takes less time than a convolution by all combs at once, both on vectors of `LANES` results."""
-    if not fits(spec):
+    if not held(spec, cin, cout):
         return False
     combs = [comb(a) for a in spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
     columns = math.prod(spec.window) * cout
-    if between(spec, cout) > HELD * (math.prod(spec.size) * cin + math.prod(spec.out) * cout):
-        return False
     saved = width * _filled(phases * cout) - _filled(columns)
     return saved * cin > MOVED[1 < phases <= phases * cout < 2 * LANES] * columns
 

@@ -12,6 +12,8 @@ from deconvjax.engine.problem import CACHED, Problem
 GROUPS = 8  # each is a product of its own
 SMALL = 1 << 20  # bytes of x and y: in the caches, XLA's loops lose less time than the copies for a product take
 BETWEEN = 1 << 17  # numbers between a product and its sums: fewer are padded before a call has begun
+LITTLE = 1 << 16  # the same where the product multiplies no less: of FEW results it is as fast alone, and fuses
+FEW = 4
 ROWS = 12  # of windows that do not overlap: fewer are copied before a call has begun
 PLACES = 1 << 17  # summands in one accumulator: of more, sums of blocks are more exact
 TRANSFORMS = 11  # rate of oneDNN's products over that of a Fourier transform
@@ -30,10 +32,15 @@ def prefer(p: Problem) -> tuple[str, ...]:
 
 def _mixed(p: Problem) -> tuple[str, ...]:
     """oneDNN's convolution, but for many combs, where a product and a copy are less, and few results."""
-    if col2im.cheaper(p.spec, p.cin, p.cout):
-        return ("col2im",) if p.batch * col2im.between(p.spec, p.cout) <= BETWEEN else ("library",)
     combs = [comb(a) for a in p.spec.axes]
     phases, width = math.prod(c.phases for c in combs), math.prod(c.width for c in combs)
+    if col2im.held(p.spec, p.cin, p.cout):
+        numbers, cheaper = p.batch * col2im.between(p.spec, p.cout), col2im.cheaper(p.spec, p.cin, p.cout)
+        few = p.cout <= FEW and (width > 1 or phases == 1)
+        if numbers <= (BETWEEN if cheaper else LITTLE if few else 0):
+            return ("col2im",)
+        if cheaper:
+            return ("library",)
     if phases == 1:
         return ("library",)
     inner = p.cin // p.groups

@@ -51,6 +51,15 @@ def test_chosen(kind, spec, cin, cout):
     assert choice.choose(spec, kind, shape, "float32", "cuda", channels_out=out) != "col2im"
 
 
+@needs_onednn
+def test_few_results_of_small_layers():
+    """Where a convolution multiplies no more it is left to oneDNN, but for a few samples, whose product XLA fuses."""
+    small, patches = Spec((Axis(48, 4, down=2, lo=1, hi=1),) * 2), Spec((Axis(48, 2, down=2),) * 2)
+    assert not col2im.cheaper(small.T, 16, 3)
+    for spec, batch, cout, strategy in ((small, 2, 3, "col2im"), (small, 8, 3, "library"), (patches, 2, 3, "library")):
+        assert choice.choose(spec, "T", (batch, 48, 48, cout), "float32", channels_out=16) == strategy
+
+
 def test_not_chosen():
     """Many results, or many numbers between the product and the sums."""
     assert not col2im.cheaper(SAME, 64, 64)
