@@ -156,9 +156,8 @@ def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
             calls[f"{name}{index}"] = lambda c=job.compiled[name], args=args: c(*args)
     host = {name: _quick(call) for name, call in calls.items()}
     device = host | of_programs({n: c for n, c in calls.items() if host[n] < SLOW})
-    peers = [job for job in found if job.torch is not None]
-    times = gpu_torch.timed([job.torch for job in peers if job.torch], between_marks, on_host) if peers else []
-    torch = {id(job): pair for job, pair in zip(peers, times, strict=True)}
+    peers = {index: job.torch for index, job in enumerate(found) if job.torch is not None}
+    torch = dict(zip(peers, gpu_torch.timed([*peers.values()], between_marks, on_host), strict=True)) if peers else {}
     records = []
     for index, job in enumerate(found):
         record: dict = {"row": job.row, "mode": job.mode, "column": job.column, "strategy": job.strategy}
@@ -167,8 +166,9 @@ def measure(found: list[Job], limits: dict[str, float]) -> list[dict]:
             record["strategies_us"] = dict(sorted(others.items(), key=lambda item: item[1]))
         for name in {"ours", "lax"} & set(job.compiled):
             record |= {f"{name}_us": device[f"{name}{index}"] * 1e6, f"{name}_call_us": host[f"{name}{index}"] * 1e6}
-        if id(job) in torch:
-            record |= {"torch_us": torch[id(job)][0] * 1e6, "torch_call_us": torch[id(job)][1] * 1e6}
+        if index in torch:
+            kernels, call = torch[index]
+            record |= {"torch_us": kernels * 1e6, "torch_call_us": call * 1e6}
         analysis: Any = job.compiled["ours"].memory_analysis()
         useful = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
         record["memory"] = analysis.temp_size_in_bytes / max(useful, 1)
@@ -226,7 +226,7 @@ def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MOD
                 fresh = measure(found, limits)
                 records += fresh
                 print("\n".join(map(gpu_report.line, fresh)), flush=True)
-                gpu_report.write(records, device.device_kind, limits, merge=True)
+                gpu_report.write(records, device.device_kind, limits)
     if not only and modes == tuple(MODES):
-        gpu_report.write(records, device.device_kind, limits, merge=False)
+        gpu_report.write(records, device.device_kind, limits, complete=True)
     print(f"{time.perf_counter() - start:.0f} s")

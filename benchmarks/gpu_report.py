@@ -82,14 +82,14 @@ def _cells(r: dict) -> list[str]:
     return [*cells, number("ours_call_us", 0), number("torch_call_us", 0), number("memory", 2), others]
 
 
-def write(records: list[dict], device: str, limits: dict[str, float], merge: bool) -> None:
-    """results/gpu.json and results/gpu.md; `merge` keeps what was not measured now: rows, and times of strategies."""
+def write(records: list[dict], device: str, limits: dict[str, float], complete: bool = False) -> None:
+    """results/gpu.json and results/gpu.md; what was not measured now stays, but for rows and note in a complete run."""
     body: dict = {"device": device, "versions": versions() | gpu_torch.versions(), "ceilings": limits}
-    if merge:
-        was = load("gpu")
-        body |= {"note": was["note"]} if "note" in was else {}
-        records = merged(was["records"], records)
-    body["records"] = records
+    was = load("gpu")
+    body |= {"note": was["note"]} if "note" in was and not complete else {}
+    every = merged(was["records"], records)
+    measured = [tuple(r[k] for k in KEYS) for r in records]
+    body["records"] = [r for r in every if tuple(r[k] for k in KEYS) in measured] if complete else every
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "gpu.json").write_text(json.dumps(body, indent=1) + "\n")
     (RESULTS / "gpu.md").write_text(markdown(body))
