@@ -143,7 +143,8 @@ class LinearMap:
         except ShapeError as error:
             raise ShapeError(complaint(self._label(), "an axis of symbolic size is not a batch axis", got=space,
                                        expected=f"numbers on the axes that the map acts on (without its first {lead}: "
-                                       f"{error})", fix="export with those sizes given")) from None
+                                       f"{error})", fix="map over batch axes with jax.vmap, or export with "
+                                       "those sizes given")) from None
 
     def along(self, axes: int | tuple[int, ...]) -> LinearMap:
         """The same map acting on `axes` (counted from the end) instead of on the trailing ones.

@@ -96,6 +96,23 @@ def test_a_symbolic_size_on_an_axis_that_the_map_acts_on_is_refused():
         export.export(jax.jit(dj.conv(np.ones((3, 3, 2, 3)))))(x)
 
 
+def test_operands_of_a_symbolic_batch_go_through_vmap():
+    """Weights and switches with the batch axis: refused as they are, and what the error proposes works."""
+    (size,) = export.symbolic_shape("b")
+    draws = np.random.default_rng(1)
+    weights, switches = draws.normal(size=(3, 4, 4, 3, 3)), draws.integers(0, 16, (3, 2, 2, 1), np.int32)
+    x = draws.normal(size=(3, 2, 2, 1))
+    for call, given in (
+        (lambda w, x: dj.reassemble(w, 2)(x), weights),
+        (lambda s, x: dj.unpool(s, (4, 4))(x), switches),
+    ):
+        shapes = [jax.ShapeDtypeStruct((size, *a.shape[1:]), a.dtype) for a in (given, x)]
+        with pytest.raises(ShapeError, match=r"symbolic size.*Fix: map over batch axes with jax\.vmap"):
+            export.export(jax.jit(call))(*shapes)
+        exported = export.export(jax.jit(jax.vmap(call)))(*shapes)
+        np.testing.assert_allclose(exported.call(given, x), call(given, x), rtol=1e-12)
+
+
 def test_maps_run_where_nothing_is_compiled():
     """Under `jax.disable_jit` the primitives are compiled all the same, as JAX's own are."""
     x, k, y = draw(DOWN)
