@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--platform", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--tables", action="store_true", help="measure nothing: write the tables of the results anew")
     parser.add_argument("--every", action="store_true", help="on a GPU: every strategy beside the rule's choice")
-    parser.add_argument("--mode", choices=("float32", "tf32", "bfloat16"), help="on a GPU: this one alone")
+    parser.add_argument("--mode", choices=cases.PRECISIONS, help="on a GPU: this one alone")
     options = parser.parse_args()
     if options.platform == "gpu":
         from benchmarks.gpu import main as gpu

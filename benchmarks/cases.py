@@ -13,6 +13,13 @@ import numpy as np
 from deconvjax.axis import Axis
 from deconvjax.engine import Spec
 
+# On a GPU: the arrays' dtype, and JAX's precision of products.
+PRECISIONS = {
+    "float32": ("float32", "highest"),
+    "tf32": ("float32", "tensorfloat32"),
+    "bfloat16": ("bfloat16", "default"),
+}
+
 
 @dataclass(frozen=True)
 class Layer:

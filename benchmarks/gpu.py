@@ -30,7 +30,6 @@ from deconvjax import engine
 from deconvjax.engine import Spec, cost, rule, triton
 from deconvjax.engine.problem import Problem, normalised
 
-MODES = {"float32": ("float32", "highest"), "tf32": ("float32", "tensorfloat32"), "bfloat16": ("bfloat16", "default")}
 SERIAL = {"rows", "tiles", "shifted"}  # loops for the cores of a CPU
 TOGETHER = 36  # jobs compiled at a time, then measured: an interrupted run keeps those before
 SLOW = 0.05  # seconds: a call that takes longer is traced no more
@@ -52,7 +51,7 @@ class Job:
 
 def layer_jobs(layer: cases.Layer, mode: str, every: bool) -> Iterator[Job]:
     """Forward, both gradients, and in full precision the training step; with `every` strategy by itself."""
-    dtype = jnp.dtype(MODES[mode][0])
+    dtype = jnp.dtype(cases.PRECISIONS[mode][0])
     x, taps, ct = layer.data()
     args = tuple(jnp.asarray(a, dtype) for a in (x, taps, ct))
     theirs = (args[0], jnp.asarray(stock_taps(layer, taps), dtype), args[2])
@@ -198,14 +197,14 @@ def ceilings() -> dict[str, float]:
 
     a = jnp.ones((1 << 28,), jnp.float32)
     found["copy"] = rate(2 * a.nbytes, lambda a: a + 1, a)
-    for mode, (dtype, precision) in MODES.items():
+    for mode, (dtype, precision) in cases.PRECISIONS.items():
         m = jax.random.normal(jax.random.key(0), (8192, 8192), dtype)
         with jax.default_matmul_precision(precision):
             found[mode] = rate(8192.0**3, lambda m: m @ m, m)
     return found
 
 
-def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MODES)) -> None:
+def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(cases.PRECISIONS)) -> None:
     """Measure everything and write results/gpu.md as it goes; or say that there is no GPU."""
     try:
         device = jax.devices("gpu")[0]
@@ -213,11 +212,11 @@ def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MOD
         sys.exit("benchmarks.gpu: JAX sees no GPU; install jax[cuda13] on a machine that has one")
     start = time.perf_counter()
     limits = ceilings()
-    rates = [f"{m} products {2 * limits[m] / 1e12:.0f} TFLOP/s" for m in MODES]
+    rates = [f"{m} products {2 * limits[m] / 1e12:.0f} TFLOP/s" for m in cases.PRECISIONS]
     print(f"{device.device_kind}: copy {limits['copy'] / 1e9:.0f} GB/s,", ", ".join(rates), flush=True)
     records: list[dict] = []
     for mode in modes:
-        with jax.default_matmul_precision(MODES[mode][1]):
+        with jax.default_matmul_precision(cases.PRECISIONS[mode][1]):
             waiting = jobs(mode, only, every)
             while waiting:
                 found, waiting = waiting[:TOGETHER], waiting[TOGETHER:]
@@ -227,6 +226,6 @@ def main(only: str = "", every: bool = False, modes: tuple[str, ...] = tuple(MOD
                 records += fresh
                 print("\n".join(map(gpu_report.line, fresh)), flush=True)
                 gpu_report.write(records, device.device_kind, limits)
-    if not only and modes == tuple(MODES):
+    if not only and modes == tuple(cases.PRECISIONS):
         gpu_report.write(records, device.device_kind, limits, complete=True)
     print(f"{time.perf_counter() - start:.0f} s")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 from benchmarks import gpu_torch
+from benchmarks.gpu_targets import targets
 from benchmarks.report import RESULTS, load, versions
 from benchmarks.runner import geometric_mean
+from benchmarks.targets import named, table
 
 KEYS = ("row", "mode", "column")
 SLACK = 1.15  # the rule's choice is off where another strategy is faster by more
@@ -58,6 +60,12 @@ def markdown(body: dict) -> str:
         "row, the host's work included: ours and torch's. `memory` is temporary memory over inputs plus outputs.",
         "`measured` lists strategies by themselves.",
         "",
+        "## Targets",
+        "",
+        *table(targets(records)),
+        "",
+        "## Against stock JAX and torch",
+        "",
         *summary(records),
     ]
     heads = ["row", "strategy", "us", "lax x", "torch x", "ceiling", "call us", "torch call us", "memory", "measured"]
@@ -89,9 +97,10 @@ def write(records: list[dict], device: str, limits: dict[str, float], complete: 
     body |= {"note": was["note"]} if "note" in was and not complete else {}
     every = merged(was["records"], records)
     measured = [tuple(r[k] for k in KEYS) for r in records]
-    body["records"] = [r for r in every if tuple(r[k] for k in KEYS) in measured] if complete else every
+    rows = [r for r in every if tuple(r[k] for k in KEYS) in measured] if complete else every
+    body |= {"targets": named(targets(rows)), "records": rows}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gpu.json").write_text(json.dumps(body, indent=1) + "\n")
+    (RESULTS / "gpu.json").write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     (RESULTS / "gpu.md").write_text(markdown(body))
 
 

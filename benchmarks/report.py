@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.allocator import described
 from benchmarks.peers import COLUMNS
-from benchmarks.targets import HEADS, table, targets
+from benchmarks.targets import named, table, targets
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -85,7 +85,6 @@ def write(records: list[dict], mode: str, name: str, setting: dict[str, str] | N
     """results/<name>.json and results/<name>.md; `setting` is where they were measured, if not here and now."""
     RESULTS.mkdir(exist_ok=True)
     setting = versions() if setting is None else setting
-    judged = [dict(zip(HEADS, t.cells, strict=True)) for t in targets(records)]
-    body = {"mode": mode, "versions": setting, "targets": judged, "records": records}
+    body = {"mode": mode, "versions": setting, "targets": named(targets(records)), "records": records}
     (RESULTS / f"{name}.json").write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     (RESULTS / f"{name}.md").write_text(markdown(records, mode, setting))

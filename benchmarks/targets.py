@@ -117,6 +117,11 @@ def table(found: Sequence[Target]) -> list[str]:
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 
+def named(found: Sequence[Target]) -> list[dict[str, str]]:
+    """For JSON."""
+    return [dict(zip(HEADS, t.cells, strict=True)) for t in found]
+
+
 def _values(records: Sequence[dict], number: Callable, column: str, named: bool = False) -> list[Value]:
     found = []
     for r in records:
@@ -146,3 +151,8 @@ def _scipy(r: dict) -> float:
 
 def _depthwise(row: str) -> bool:
     return row.startswith("bilinear") or " g21" in row or " g64" in row
+
+
+def moves(row: str) -> bool:
+    """Depthwise layers, bilinear maps and filters: they read and write more than they multiply."""
+    return _depthwise(row) or row.startswith("filter")

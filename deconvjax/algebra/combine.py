@@ -143,7 +143,7 @@ class Scaled(LinearMap):
         if not jnp.iscomplexobj(self.scalar) or back.is_complex_linear:
             return Scaled(self.scalar, back, landing)
         # `back` takes a real part, and Re(c z) is not c Re(z): the scalar acts first.
-        return compose(back, Scaled(self.scalar, Identity(landing), landing))
+        return compose(back, scalar_map(self.scalar, landing))
 
     def _conj(self) -> LinearMap:
         scalar = self.scalar.conjugate() if jnp.iscomplexobj(self.scalar) else self.scalar
@@ -220,6 +220,11 @@ def scale(scalar: Any, a: LinearMap) -> LinearMap:
     if isinstance(scalar, np.generic):
         scalar = scalar.item()  # a NumPy scalar is a constant: it takes the dtype of what it multiplies
     return Scaled(scalar, a, a.space)
+
+
+def scalar_map(scalar: Any, space: Space) -> Scaled:
+    """c I."""
+    return Scaled(scalar, Identity(space), space)
 
 
 def cast_to(transposed: LinearMap, domain: Space) -> LinearMap:

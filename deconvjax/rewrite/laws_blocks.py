@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from deconvjax.algebra import BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
-from deconvjax.algebra.combine import shapes_of
+from deconvjax.algebra.combine import scalar_map, shapes_of
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.law import law
@@ -105,9 +105,8 @@ def _factor(term: LinearMap) -> tuple[Any, LinearMap]:
     if isinstance(term, Chain):
         for i, part in enumerate(term.maps):
             if isinstance(part, Scaled) and arithmetic.is_constant(part.scalar):
-                here = part.map._codomain()
                 behind = [*([] if isinstance(part.map, Identity) else [part.map]), *term.maps[i + 1:]]
-                if moves([*term.maps[:i], Scaled(part.scalar, Identity(here), here), *behind], i):
+                if moves([*term.maps[:i], scalar_map(part.scalar, part.map._codomain()), *behind], i):
                     rest = [*term.maps[:i], *behind]
                     return part.scalar, rest[0] if len(rest) == 1 else replace(term, maps=tuple(rest))
     return 1, term

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from deconvjax.algebra import Atomic, BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum
+from deconvjax.algebra import Atomic, BlockDiagonal, Chain, LinearMap, Row, Stack, Sum
+from deconvjax.algebra.combine import scalar_map
 from deconvjax.leaves.stage import Stage
 from deconvjax.rewrite import taps as arithmetic
 from deconvjax.rewrite.law import Law
@@ -260,8 +261,7 @@ def _folded(parts: list[LinearMap], scalars: list[Any], record: Record) -> list[
         filters = [i for i, part in enumerate(parts) if isinstance(part, Stage) and part.taps is not None]
         for i in sorted(filters, key=lambda i: _effort(parts[i])):
             stage = parts[i]
-            here = stage._codomain()
-            result = record.first((scalar_outside,), Scaled(scalar, Identity(here), here), stage)
+            result = record.first((scalar_outside,), scalar_map(scalar, stage._codomain()), stage)
             if result is not None:
                 parts[i] = result
                 break

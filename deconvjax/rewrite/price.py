@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from deconvjax.algebra import Atomic, BlockDiagonal, Chain, Identity, LinearMap, Row, Scaled, Stack, Sum, Zero
+from deconvjax.algebra.combine import scalar_map
 from deconvjax.axis import Axis
 from deconvjax.engine.cost import reads
 from deconvjax.leaves.diagonal import Diagonal
@@ -73,8 +74,7 @@ def _factors(a: LinearMap) -> list[LinearMap]:
     if isinstance(a, Chain):
         return [factor for part in a.maps for factor in _factors(part)]
     if isinstance(a, Scaled) and not isinstance(a.map, Identity):
-        landing = a.map._codomain()
-        return [Scaled(a.scalar, Identity(landing), landing), *_factors(a.map)]
+        return [scalar_map(a.scalar, a.map._codomain()), *_factors(a.map)]
     return [a]
 
 

@@ -18,6 +18,7 @@ from deconvjax.algebra import (
     Sum,
     Zero,
 )
+from deconvjax.algebra.combine import scalar_map
 from deconvjax.rewrite.law import Law, Speakers
 from deconvjax.rewrite.laws import LAWS
 from deconvjax.rewrite.stages import moves, space_of
@@ -152,7 +153,7 @@ def flat(maps: Iterable[LinearMap], record: Record, descend: bool = True) -> lis
                 parts.append(part)
                 continue
             inner = flat((part.map,), record, descend)
-            parts += [Scaled(part.scalar, Identity(inner[0]._codomain()), inner[0]._codomain()), *inner]
+            parts += [scalar_map(part.scalar, inner[0]._codomain()), *inner]
         elif descend and isinstance(part, (Sum, Stack, Row, BlockDiagonal)):
             parts.append(replace(part, maps=tuple(_simplified(p, record) for p in part.maps)))
         else:
