@@ -193,6 +193,9 @@ class LinearMap:
     def __matmul__(self, other: Any) -> Any:
         return UPSTAIRS.compose(self, other) if isinstance(other, LinearMap) else self(other)
 
+    def __rmatmul__(self, other: Any) -> Any:
+        raise misfit(other, f"... @ {self._label()}", "a LinearMap")
+
     def __add__(self, other: LinearMap) -> LinearMap:
         return UPSTAIRS.add(self, self._operand(other, "+"))
 
@@ -222,7 +225,7 @@ class LinearMap:
             return scalar(other, self._label(), sign)
         if isinstance(other, LinearMap):
             return other
-        raise misfit(other, self._label(), sign, "a LinearMap")
+        raise misfit(other, f"{self._label()} {sign} ...", "a LinearMap")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap):

@@ -21,15 +21,15 @@ def scalar(other: Any, label: str, sign: str) -> Any:
     known = isinstance(other, (Number, np.generic)) or (hasattr(other, "ndim") and other.ndim == 0)
     if known and not isinstance(other, Decimal) and _is_held(other):
         return other
-    raise misfit(other, label, sign, "a scalar")
+    raise misfit(other, f"{label} {sign} ...", "a scalar")
 
 
-def misfit(other: Any, label: str, sign: str, expected: str) -> TypeError:
-    """What is raised for an operand of another kind."""
+def misfit(other: Any, where: str, expected: str) -> TypeError:
+    """What is raised for an operand of another kind, which stands at the dots of `where`."""
     got = f"{type(other).__name__} of shape {other.shape}" if getattr(other, "shape", ()) else repr(other)
-    return TypeError(complaint(f"{label} {sign} ...", "the other operand does not fit", got=got, expected=expected,
-                               fix="write A @ B for a product, c * identity for a number to add, diagonal(values) for "
-                               "an array"))
+    return TypeError(complaint(where, "the other operand does not fit", got=got, expected=expected,
+                               fix="write A @ B for a product, A.T(x) for x @ A, c * identity for a number to add, "
+                               "diagonal(values) for an array"))
 
 
 def _is_held(number: Any) -> bool:
