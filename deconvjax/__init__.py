@@ -100,4 +100,4 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_LATER]
+    return [*__all__, *_LATER, "engine", "__version__"]
