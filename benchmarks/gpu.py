@@ -50,7 +50,7 @@ class Job:
 
 
 def layer_jobs(layer: cases.Layer, mode: str, every: bool) -> Iterator[Job]:
-    """Forward, both gradients, and in full precision the training step; with `every` strategy by itself."""
+    """Forward, both gradients and the training step; with `every` strategy by itself."""
     dtype = jnp.dtype(cases.PRECISIONS[mode][0])
     x, taps, ct = layer.data()
     args = tuple(jnp.asarray(a, dtype) for a in (x, taps, ct))
@@ -60,7 +60,7 @@ def layer_jobs(layer: cases.Layer, mode: str, every: bool) -> Iterator[Job]:
     floor = cost(spec, "F", layer.batch, fine, coarse, dtype)
     kinds = dict(zip(COLUMNS, "TFW" if up else "FTW", strict=False))
     calls = gpu_torch.layer_calls(layer, mode, x, taps, ct)
-    for column in COLUMNS if mode == "float32" else COLUMNS[:3]:
+    for column in COLUMNS:
         strategy, programs = "", {"ours": (alone(ours(layer), column), args)}
         if column in kinds:
             shape = (layer.batch, *spec.size, fine)
