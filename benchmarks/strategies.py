@@ -47,15 +47,15 @@ class Point:
         spread = f" d{self.dilation}" if self.dilation > 1 else ""
         return f"{size} {self.cin}->{self.cout} k{self.window}{spread} s{self.stride} g{self.groups} {self.dtype}"
 
-    def problems(self) -> list[Problem]:
-        """F, T and W, normalised."""
+    def problems(self, calls: bool) -> list[Problem]:
+        """F, T and W, normalised; `calls`: where oneDNN can be called."""
         total = max(self.dilation * (self.window - 1) + 1 - self.stride, 0)
         pads = total // 2, total - total // 2
         axes = tuple(Axis(n, self.window, self.dilation, 1, self.stride, *pads) for n in self.size)
         spec = Spec(axes, self.groups).normal
         number = np.dtype(self.dtype)
         return [
-            normalised(Problem(spec, kind, self.batch, self.cin, self.cout, number, onednn.available()))
+            normalised(Problem(spec, kind, self.batch, self.cin, self.cout, number, calls))
             for kind in ("F", "T", "W")
         ]
 
@@ -114,10 +114,15 @@ def _run(name: str, kind: str, spec: Spec, x: Array, b: Array) -> Array:
     return run(x, b, spec=spec.T if kind == "T" else spec, strategy=name, target=target)
 
 
+def is_off(chosen: str, found: dict[str, float]) -> bool:
+    """Whether a strategy was not measured, or takes so much longer than the fastest."""
+    return chosen not in found or found[chosen] > SLACK * min(found.values())
+
+
 def judged(kind: str, point: str, problem: Problem, found: dict[str, float]) -> dict:
     """One record: what the rule chooses, what was fastest, every time in seconds; printed."""
     chosen, best = rule.pick(problem, "cpu"), min(found, key=found.__getitem__)
-    off = chosen not in found or found[chosen] > SLACK * found[best]
+    off = is_off(chosen, found)
     listed = "  ".join(f"{n} {t * 1e3:.3f}" for n, t in sorted(found.items(), key=lambda i: i[1]))
     print(f"{'OFF' if off else '   '} {kind} {point:44s} {chosen:12s} | {listed}", flush=True)
     return {"kind": kind, "point": point, "chosen": chosen, "best": best, "off": off, "seconds": found}
@@ -140,7 +145,7 @@ def main() -> None:
     measured = {(r["kind"], r["point"]): r["seconds"] for r in kept["records"]}
     records = []
     for point in grid():
-        for kind, problem in zip("FTW", point.problems(), strict=True):
+        for kind, problem in zip("FTW", point.problems(onednn.available()), strict=True):
             asked = options.only in f"{kind} {point.name}"
             if asked or options.merge:
                 again = asked and not options.recount
