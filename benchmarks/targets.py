@@ -86,21 +86,21 @@ def targets(records: Sequence[dict]) -> list[Target]:
         if number is _torch:
             worst = {"forward": 0.6, "grad x": 0.5, "grad taps": 0.4, "step": 0.5}
         for column in COLUMNS:
-            mine = _values(records, number, column)
+            mine = values(records, number, column)
             add(column, peer, {"least": bounds[column]}, mine, mean=True)
             add(column, peer, {"least": worst[column]}, mine)
     for column in COLUMNS:
-        by_channel = [v for v in _values(records, _torch, column) if _depthwise(v.row)]
+        by_channel = [v for v in values(records, _torch, column) if _depthwise(v.row)]
         add(column, "torch's best, depthwise and bilinear", {"least": 1}, by_channel)
     for channels, what, least in ((1, "one channel", 2), (64, "64 channels", 4)):
-        mine = [v for v in _values(records, _scipy, "forward") if v.row.startswith(f"filter {channels}x")]
+        mine = [v for v in values(records, _scipy, "forward") if v.row.startswith(f"filter {channels}x")]
         add("forward", f"SciPy's best, {what}", {"least": least}, mine)
     for what, number, most in (
         ("per step in `scan`, over alone", lambda r: r["scan_over_alone"], 1.2),
         ("temporary memory, over inputs and outputs", lambda r: r["memory"], 3),
         ("compile time, over lax's", lambda r: r["compile_s"] / r["lax_compile_s"], 1.5),
     ):
-        mine = [v for column in COLUMNS for v in _values(records, number, column, named=True)]
+        mine = [v for column in COLUMNS for v in values(records, number, column, named=True)]
         add(EVERY, what, {"most": most}, mine)
         if what.startswith("compile"):
             add(EVERY, what, {"most": most}, mine, mean=True)
@@ -122,7 +122,8 @@ def named(found: Sequence[Target]) -> list[dict[str, str]]:
     return [dict(zip(HEADS, t.cells, strict=True)) for t in found]
 
 
-def _values(records: Sequence[dict], number: Callable, column: str, named: bool = False) -> list[Value]:
+def values(records: Sequence[dict], number: Callable, column: str, named: bool = False) -> list[Value]:
+    """One column's numbers of the records that have them: `number` raises KeyError where it was not measured."""
     found = []
     for r in records:
         if r["column"] == column:
@@ -133,12 +134,17 @@ def _values(records: Sequence[dict], number: Callable, column: str, named: bool 
     return found
 
 
+def fastest(r: dict, keys: Sequence[str]) -> float:
+    """Of several peers' numbers, those that were measured."""
+    found = [r[k] for k in keys if k in r]
+    if not found:
+        raise KeyError(*keys)
+    return min(found)
+
+
 def _stock(r: dict) -> float:
     """The fastest of stock's."""
-    found = [r[k] for k in STOCK if k in r]
-    if not found:
-        raise KeyError("stock")
-    return min(found)
+    return fastest(r, STOCK)
 
 
 def _torch(r: dict) -> float:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import cases
+from benchmarks.strategies import is_off
 from deconvjax.engine import rule
 from deconvjax.engine.lower import Target
 from deconvjax.engine.problem import normalised
@@ -37,7 +38,7 @@ def test_the_rule_is_off_on_few():
         name, times = chosen(LAYERS[r["row"]], r["mode"], r["column"]), r["strategies_us"]
         if name in times:
             judged += 1
-            off += [(r["row"], r["mode"], r["column"])] * (times[name] > 1.15 * min(times.values()))
+            off += [(r["row"], r["mode"], r["column"])] * is_off(name, times)
     assert judged > 90 and len(off) <= judged / 10, off
 
 
